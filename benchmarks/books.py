@@ -4,7 +4,7 @@
 
 The job runs in a process of its own with an empty data folder, as `vivavoce book` would. With
 `--beside`, a server narrates the book while one listener asks for short texts. The time to their
-first audio is compared with that of a server without a job.
+first audio is compared with that while the job is paused.
 """
 
 import argparse
@@ -17,7 +17,7 @@ import sys
 import tempfile
 import time
 from pathlib import Path
-from statistics import median
+from statistics import median, quantiles
 from typing import Any
 
 VOCABULARY = """
@@ -104,8 +104,8 @@ def first_audio_ms(url: str, count: int) -> list[float]:
     return times
 
 
-def beside(words: int, model: str, count: int = 60) -> dict[str, float]:
-    """Return the time to the first audio without and with a job."""
+def beside(words: int, model: str, rounds: int = 8, count: int = 15) -> dict[str, float]:
+    """Return the time to the first audio while a job is paused and while it runs, by turns."""
     import httpx
     from tests.conftest import serving
 
@@ -114,24 +114,35 @@ def beside(words: int, model: str, count: int = 60) -> dict[str, float]:
 
     with tempfile.TemporaryDirectory(prefix="vivavoce-books-") as name:
         settings = Settings(models=(model,), data_dir=Path(name))
-        with serving(create_app(settings)) as url:
+        with serving(create_app(settings)) as url, httpx.Client(base_url=url, timeout=60) as client:
+            body = {"text": book_of(words), "name": "book.txt", "formats": ["flac"]}
+            job = f"/v1/jobs/{client.post('/v1/jobs', json=body).json()['id']}"
+
+            def made() -> int:
+                return int(client.get(job).json()["sentences_made"])
+
+            alone, busy = list[float](), list[float]()
             first_audio_ms(url, 5)
-            alone = median(first_audio_ms(url, count))
-            made = httpx.post(f"{url}/v1/jobs", json={"text": book_of(words), "name": "book.txt",
-                                                      "formats": ["flac"]}, timeout=60)  # fmt: skip
-            id = made.json()["id"]
-            while httpx.get(f"{url}/v1/jobs/{id}").json()["sentences_made"] < 10:
-                time.sleep(0.1)
-            busy = median(first_audio_ms(url, count))
-            state = httpx.get(f"{url}/v1/jobs/{id}").json()
-            httpx.post(f"{url}/v1/jobs/{id}/cancel")
-    return {"alone_ms": round(alone, 1), "beside_ms": round(busy, 1),
-            "ratio": round(busy / alone, 2), "running": state["state"] == "running"}  # fmt: skip
+            for _ in range(rounds):
+                client.post(f"{job}/pause")
+                time.sleep(0.5)  # sentences that were begun are spoken to their end
+                alone += first_audio_ms(url, count)
+                client.post(f"{job}/resume")
+                before = made()
+                while made() < before + 10:
+                    time.sleep(0.1)
+                busy += first_audio_ms(url, count)
+            state = client.get(job).json()["state"]
+            client.post(f"{job}/cancel")
+    return {"alone_ms": round(median(alone), 1), "beside_ms": round(median(busy), 1),
+            "ratio": round(median(busy) / median(alone), 2),
+            "p90_ratio": round(quantiles(busy, n=10)[-1] / quantiles(alone, n=10)[-1], 2),
+            "running": state == "running"}  # fmt: skip
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--words", type=int, default=5_000)
+    parser.add_argument("--words", type=int, default=20_000)
     parser.add_argument("--model", default="hibari")
     parser.add_argument("--format", default="m4b")
     parser.add_argument("--beside", action="store_true")

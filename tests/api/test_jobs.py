@@ -121,7 +121,10 @@ async def test_same_idempotency_key_makes_one_job(server: httpx.AsyncClient) -> 
     first, second = [await server.post(JOBS, json=body, headers=once) for _ in range(2)]
     assert (first.status_code, second.status_code) == (201, 200)
     assert first.json()["id"] == second.json()["id"]
-    for other in ({**body, "text": "Another book."}, {**body, "speed": 1.5}):
+    for other in (
+        {**body, "text": "Another book."}, {**body, "speed": 1.5}, {**body, "paused": True},
+        {**body, "name": "b.md"}, {**body, "formats": ["mp3"]},
+    ):  # fmt: skip
         refused = await server.post(JOBS, json=other, headers=once)
         assert error(refused) == (422, "invalid_request", "Idempotency-Key")
     assert (await server.get(JOBS)).json()["total"] == 1
@@ -368,6 +371,7 @@ BAD_BODIES: dict[str, dict[str, Any]] = {
     "cast": {"json": {"text": BOOK, "cast": {"narrator": "nobody-here"}}},
     "rule": {"json": {"text": BOOK, "pronunciations": [{"word": ""}]}},
     "webhook without hosts": {"json": {"text": BOOK, "webhook_url": "https://hooks.example.com/"}},
+    "secret without webhook": {"json": {"text": BOOK, "webhook_secret": "whsec_" + "A" * 32}},
     "form without boundary": {"content": b"-", "headers": {"Content-Type": "multipart/form-data"}},
     "form without file": {"files": {"other": ("a.txt", b"A.")}},
     "file without name": {"files": {"file": (None, b"A.")}},

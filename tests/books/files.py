@@ -43,8 +43,7 @@ def pdf(
     }
     for at, lines in enumerate(pages):
         content = "".join(
-            f"BT /F1 {line.size} Tf {line.x} {line.y} Td ({_escaped(line.text)}) Tj ET\n"
-            for line in lines
+            f"BT {line.x} {line.y} Td {_shown(line.text, line.size)} ET\n" for line in lines
         )
         packed = zlib.compress(content.encode("cp1252"))
         head = f"<< /Length {len(packed)} /Filter /FlateDecode >>\nstream\n".encode()
@@ -75,6 +74,15 @@ def pdf(
         f"startxref\n{start}\n%%EOF\n"
     )
     return data + trailer.encode()
+
+
+def _shown(text: str, size: float) -> str:
+    """Return the operators that show a text, with `^1^` raised and small."""
+    parts = []
+    for at, part in enumerate(text.split("^")):
+        own, rise = (0.65 * size, 0.4 * size) if at % 2 else (size, 0)
+        parts.append(f"/F1 {own} Tf {rise} Ts ({_escaped(part)}) Tj")
+    return " ".join(parts)
 
 
 def _escaped(text: str) -> str:

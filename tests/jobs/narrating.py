@@ -2,7 +2,7 @@
 
 import asyncio
 import multiprocessing
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager
 from multiprocessing.connection import Connection
 from pathlib import Path
@@ -22,6 +22,7 @@ VIEWER: Final = Viewer()
 LIMITS: Final = JobLimits()
 NAME: Final = "book.txt"
 OPENED: Final = "opened.log"  # a line for each sentence that the model began
+LANES: Final = 2  # sentences that it speaks at once
 
 forkserver = multiprocessing.get_context("forkserver")
 forkserver.set_forkserver_preload([__name__])
@@ -31,7 +32,8 @@ class LoggingTone(ToneModel):
     """Tone that writes down what it is asked to say."""
 
     def __init__(self, log: Path) -> None:
-        super().__init__(char_s=0.012, faults=faults_named(["raise", "silence"], at_step=0))
+        faults = faults_named(["raise", "silence"], at_step=0)
+        super().__init__(char_s=0.012, max_batch=1, lanes=LANES, faults=faults)
         self._log = log
 
     def open(self, segment: Segment) -> ToneStream:
@@ -54,11 +56,14 @@ def text_of(chapters: int, sentences: int) -> str:
 
 @asynccontextmanager
 async def opened(
-    folder: Path, model: str = "tone", limits: JobLimits = LIMITS
+    folder: Path,
+    model: str = "tone",
+    limits: JobLimits = LIMITS,
+    tone: Callable[[Path], ToneModel] = LoggingTone,
 ) -> AsyncGenerator[Jobs]:
     """Yield the jobs in `folder`, none of which runs by itself."""
     await asyncio.to_thread(folder.mkdir, exist_ok=True)
-    makers = {"tone": lambda: LoggingTone(folder / OPENED), "hibari": HibariModel}
+    makers = {"tone": lambda: tone(folder / OPENED), "hibari": HibariModel}
     pool = Pool({model: lambda: LocalEngine(makers[model]())})
     jobs = Jobs(folder, Synthesizer(pool, lexicon=LiveLexicon(folder / "lexicon.toml")), limits)
     try:

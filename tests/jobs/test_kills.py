@@ -8,8 +8,9 @@ from pathlib import Path
 import pytest
 
 from tests.jobs.narrating import (
-    LIMITS,
+    LANES,
     VIEWER,
+    LoggingTone,
     forkserver,
     narrate,
     narrated,
@@ -19,6 +20,8 @@ from tests.jobs.narrating import (
     text_of,
 )
 from vivavoce.jobs import JobOptions
+from vivavoce.models.tone import ToneStream
+from vivavoce.types import Segment
 
 OPTIONS = JobOptions(formats=("flac", "vtt"))
 
@@ -75,16 +78,35 @@ async def check_kills(tmp_path: Path, model: str, text: str, kills: int, most_s:
             assert job.state == "done"
             assert await outputs_of(jobs, job.id) == expected
         check_folder(folder)
-        if model == "tone":  # a kill costs what was being spoken then, and nothing else
+        if model == "tone":  # a kill costs a sentence for each lane, and nothing else
             spoken = spoken_lines(folder)
             lost = len(spoken) - len(set(spoken))
             assert len(set(spoken)) == job.sentences
-            assert lost <= (killed - before) * LIMITS.sentences_at_once
+            assert lost <= (killed - before) * LANES
         jobs_done += 1
 
 
 async def test_killed_job_ends_with_the_same_bytes(tmp_path: Path) -> None:
     await check_kills(tmp_path, "tone", text_of(3, 20), kills=6, most_s=0.5)
+
+
+async def test_no_sentence_begins_before_earlier_ones_are_kept(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lost: list[int] = []  # by a kill at the beginning of each sentence
+    begin = LoggingTone.open
+
+    def counted(model: LoggingTone, segment: Segment) -> ToneStream:
+        stream = begin(model, segment)
+        kept = len(list((tmp_path / "audio").rglob("*.flac")))
+        lost.append(len(spoken_lines(tmp_path)) - kept)
+        return stream
+
+    monkeypatch.setattr(LoggingTone, "open", counted)
+    async with opened(tmp_path) as jobs:
+        job = await narrated(jobs, text_of(2, 20), OPTIONS)
+    assert len(lost) == job.sentences
+    assert max(lost) <= LANES
 
 
 @pytest.mark.slow

@@ -85,10 +85,24 @@ def test_batch_leaves_a_lane_free_while_people_ask(monkeypatch: pytest.MonkeyPat
     waiting.push(second)
     assert waiting.pop({first}) is person
     assert waiting.pop({first}) is None
+    person.made = 1
     assert waiting.pop({person}) is second  # one lane is busy with a person
     waiting.push(second)
     now_s = KEPT_S + 1
     assert waiting.pop({first}) is second
+
+
+def test_batch_waits_for_the_first_audio_of_a_person(monkeypatch: pytest.MonkeyPatch) -> None:
+    now_s = 0.0
+    monkeypatch.setattr("vivavoce.serving.queue.time.monotonic", lambda: now_s)
+    waiting = queue(lanes=3)
+    waiting.push(batch := queued(0.0, priority="batch"))
+    person = queued(0.0)
+    assert waiting.pop({person}) is None
+    person.made = 1
+    assert waiting.peek({person}) is batch
+    person.made, now_s = 0, BATCH_PATIENCE_S
+    assert waiting.pop({person}) is batch  # it has waited long enough
 
 
 def test_batch_takes_the_only_lane() -> None:

@@ -18,7 +18,8 @@ from vivavoce.errors import BadRequest
 from vivavoce.settings import Settings
 from vivavoce.voices.archive import unpack
 from vivavoce.voices.library import VoiceLibrary, draft
-from vivavoce.voices.record import Viewer
+from vivavoce.voices.record import MAX_FORMER, Consent, Viewer
+from vivavoce.voices.recording import take_recording
 
 OPERATOR = Viewer(manages=True)
 
@@ -151,6 +152,41 @@ async def test_bad_files_are_refused_over_http_and_leave_nothing(tmp_path: Path)
             assert (answer.status_code, answer.json()["error"]["field"]) == (422, "name")
         assert (await client.get("/v1/tts/voices")).json()["voices"] == []
         assert not (data_dir / "voices").exists()
+
+
+async def test_legal_voices_pass_over_http_and_longer_files_are_told_their_size(
+    tmp_path: Path,
+) -> None:
+    rng = np.random.default_rng(1)
+    noise = rng.uniform(-0.99, 0.99, 30 * 24_000).astype(np.float32)
+
+    def text(length: int) -> str:
+        return "".join(map(chr, rng.integers(0x10000, 0x1F000, length)))  # four bytes each
+
+    def said() -> Consent:
+        return Consent(text(200), text(2_000), text(2_000))
+
+    library = VoiceLibrary(tmp_path / "here")
+    labels = {f"{n:064}": text(200) for n in range(20)}
+    facts = {"labels": labels, "words": text(5_000), "description": text(2_000)}
+    heavy = draft("heavy", "cloned", consent=said(), **facts)
+    library.add(heavy, OPERATOR, take_recording(wav_bytes(noise, 24_000)))
+    for _ in range(MAX_FORMER):
+        library.renew("heavy", OPERATOR, said())
+    data = library.export("heavy", OPERATOR)
+    assert len(base64.b64encode(data)) > 2_000_000  # more than other bodies may have
+    app = create_app(Settings(data_dir=tmp_path / "data"), tone_pool())
+    async with app_client(app) as client:
+        body = {"file": base64.b64encode(data).decode()}
+        made = await client.post("/v1/tts/voices/import", json=body)
+        assert made.status_code == 201, made.text
+        body = {"file": base64.b64encode(bytes(5_000_000)).decode(), "name": "long"}
+        answer = await client.post("/v1/tts/voices/import", json=body)
+        told = answer.json()["error"]
+        assert (answer.status_code, told["field"]) == (422, "file")
+        assert "the file has 5,000,000 bytes, the limit is 4,194,304" in told["message"]
+        long = {"name": "x" * 3_000_000, "file": ""}
+        assert (await client.post("/v1/tts/voices/import", json=long)).status_code == 413
 
 
 @pytest.mark.filterwarnings("ignore:Duplicate name")

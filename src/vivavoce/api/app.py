@@ -58,13 +58,14 @@ from vivavoce.serving.pool import Pool
 from vivavoce.settings import Settings
 from vivavoce.storage import Folders, SpoolLimit
 from vivavoce.synthesis.alignment import Aligner
-from vivavoce.synthesis.design import Previews
+from vivavoce.synthesis.design import PREVIEWS_FOLDER, Previews
 from vivavoce.synthesis.synthesizer import Synthesizer
 from vivavoce.text.lexicon import FILE_NAME as LEXICON_FILE
 from vivavoce.text.lexicon import LiveLexicon
 from vivavoce.types import SpeechReport
 from vivavoce.voices.library import FOLDER as VOICES_FOLDER
 from vivavoce.voices.library import VoiceLibrary
+from vivavoce.voices.record import seconds_of_today
 
 if TYPE_CHECKING:  # needs an extra
     from vivavoce.observability.otel import Tracing
@@ -161,7 +162,7 @@ def _services(settings: Settings, pool: Pool, tracing: "Tracing | None") -> Serv
         replays=ReplayStore(),
         lexicon=live_lexicon,
         voices=library,
-        previews=Previews(),
+        previews=Previews(settings.data_dir / PREVIEWS_FOLDER),
         live=live,
         jobs=Jobs(settings.data_dir / JOBS_FOLDER, synthesizer, _job_limits(settings)),
         jobs_reading=asyncio.Semaphore(BOOKS_READ_AT_ONCE),
@@ -223,11 +224,12 @@ async def _lifespan(
 
 
 async def _erase_expired(server: Server) -> None:
-    """Erase the recordings of voices whose consent ends, though nobody asks for them."""
+    """Erase the recordings of voices whose consent ends, though nobody asks, and old previews."""
     while True:
         await asyncio.to_thread(server.voices.refresh)
         await server.synthesizer.saved.take_back()
-        await asyncio.sleep(ERASE_EVERY_S)
+        await asyncio.to_thread(server.previews.expire)
+        await asyncio.sleep(min(ERASE_EVERY_S, seconds_of_today()))
 
 
 async def _run_jobs(server: Server) -> None:

@@ -1,5 +1,6 @@
 """Answer with files or parts of them, and keep spoken answers for a minute.
 
+- A client that has the answer already gets a 304 (RFC 9110, 13).
 - Several simultaneous requests for one answer share it, and it is spoken once.
 - Speaking stops when all of them have left.
 - The answers are temporary files, bounded in number and size.
@@ -16,11 +17,13 @@ from collections import OrderedDict
 from collections.abc import AsyncGenerator, Awaitable, Callable, Generator, Hashable, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
+from email.utils import formatdate, parsedate_to_datetime
 from http import HTTPStatus
 from pathlib import Path
 from typing import IO, Final
 
 from fastapi import Request
+from starlette.datastructures import Headers
 from starlette.responses import Response, StreamingResponse
 from starlette.types import Message
 
@@ -33,7 +36,9 @@ MAX_ANSWERS: Final = 64
 MAX_BYTES: Final = 256 * 2**20
 READ_BYTES: Final = 256 * 2**10
 RANGES: Final = {"Accept-Ranges": "bytes"}
+STRONG_S: Final = 60.0  # a date is one file's alone when no other can have had it
 
+_TAG: Final = re.compile(r'"[^"]*"')
 _RANGE: Final = re.compile(r"bytes=([0-9]{0,100})-([0-9]{0,100})")
 
 
@@ -52,9 +57,12 @@ class StoredAnswer:
         weakref.finalize(self, file.close)
 
     def response(self, request: Request) -> Response:
-        """Return the part in the request's `Range`, or the whole answer."""
+        """Return the part in the request's `Range`, the whole answer, or a 304."""
+        if self._is_known(request.headers):
+            kept = {n: value for n, value in self.headers.items() if n[:8].lower() != "content-"}
+            return Response(status_code=HTTPStatus.NOT_MODIFIED, headers=kept)
         range_header = request.headers.get("range", "")
-        if request.scope.get(HEAD) or request.headers.get("if-range", self._etag) != self._etag:
+        if request.scope.get(HEAD) or not self._is_still(request.headers.get("if-range")):
             range_header = ""
         try:
             part = parse_range(range_header, self.size)
@@ -66,6 +74,23 @@ class StoredAnswer:
             return StreamingResponse(self._read(start, end), HTTPStatus.OK, headers)
         headers["Content-Range"] = f"bytes {start}-{end - 1}/{self.size}"
         return StreamingResponse(self._read(start, end), HTTPStatus.PARTIAL_CONTENT, headers)
+
+    def _is_known(self, asked: Headers) -> bool:
+        """True if the client has this very answer."""
+        if tags := asked.getlist("if-none-match"):
+            known = ",".join(tags)
+            return known.strip() == "*" or self._etag in _TAG.findall(known)
+        modified_s = _seconds(self.headers.get("Last-Modified"))
+        since_s = _seconds(asked.get("if-modified-since"))
+        return modified_s is not None and since_s is not None and modified_s <= since_s
+
+    def _is_still(self, mark: str | None) -> bool:
+        """True if a part of the answer that `If-Range` names is a part of this one."""
+        if mark is None or mark == self._etag:
+            return True
+        modified = self.headers.get("Last-Modified")
+        seconds = _seconds(modified)
+        return mark == modified and seconds is not None and time.time() - seconds >= STRONG_S
 
     def _out_of_range(self, request: Request, range_header: str) -> Response:
         size, asked = f"{self.size:,}", range_header[:80]
@@ -91,7 +116,15 @@ async def kept_file(path: Path, headers: Mapping[str, str]) -> StoredAnswer:
     file = await asyncio.to_thread(path.open, "rb")
     status = os.fstat(file.fileno())
     etag = f'"{status.st_ino:x}-{status.st_mtime_ns:x}-{status.st_size:x}"'
-    return StoredAnswer(file, status.st_size, etag, headers)
+    modified = {"Last-Modified": formatdate(int(status.st_mtime), usegmt=True)}
+    return StoredAnswer(file, status.st_size, etag, {**headers, **modified})
+
+
+def _seconds(date: str | None) -> float | None:
+    """Return a date of HTTP as Unix time, or None if it is none."""
+    with suppress(ValueError, OverflowError):
+        return None if date is None else parsedate_to_datetime(date).timestamp()
+    return None
 
 
 @dataclass(eq=False, slots=True)

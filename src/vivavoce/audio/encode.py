@@ -38,6 +38,9 @@ MEDIA_TYPES: Mapping[AudioFormat, str] = {
     "alaw": "audio/x-alaw-basic",
 }
 
+_FRAMES_AT_ONCE = 64  # of one copy
+_KEPT_FRAME = 4096  # samples: as many as FLAC's subset for all players allows, nearly
+
 _COMMON_RATES = (8000, 11025, 12000, 16000, 22050, 24000, 32000, 44100, 48000)
 
 SAMPLE_RATES: Mapping[AudioFormat, tuple[int, ...]] = {
@@ -89,8 +92,12 @@ class Encoder(Protocol):
         ...
 
 
-def open_encoder(format: AudioFormat, rate_hz: int, serial: int = 0, comment: str = "") -> Encoder:
+def open_encoder(
+    format: AudioFormat, rate_hz: int, serial: int = 0, comment: str = "", *, kept: bool = False
+) -> Encoder:
     """Return an encoder for mono audio at `rate_hz`. `serial` (31 bits) numbers an Ogg stream.
+
+    Of a file that is `kept` to be read again, FLAC has longer frames, in half the time.
 
     A stream begins with `comment` where the format has a place for it: wav, mp3, opus and flac. All
     of m4a leaves with `finish`, and has a comment too.
@@ -112,7 +119,7 @@ def open_encoder(format: AudioFormat, rate_hz: int, serial: int = 0, comment: st
         case "ulaw" | "alaw":
             return _TelephoneEncoder(format)
         case "mp3" | "opus" | "aac" | "flac" | "m4a":
-            return _AvEncoder(_codec(format, rate_hz, serial, comment), rate_hz)
+            return _AvEncoder(_codec(format, rate_hz, serial, comment, kept=kept), rate_hz)
 
 
 class _PcmEncoder:
@@ -178,6 +185,8 @@ def _codec(
     rate_hz: int,
     serial: int,
     comment: str = "",
+    *,
+    kept: bool = False,
 ) -> _Codec:
     narrow, wide = rate_hz <= 12000, rate_hz > 24000  # telephone, speech, music
     match format:
@@ -229,12 +238,12 @@ def _codec(
             )
         case "flac":
             # The power of two of samples just below 50 ms; FFmpeg's default would be about 100.
-            block = 1 << ((rate_hz // 20).bit_length() - 1)
+            block = _KEPT_FRAME if kept else 1 << ((rate_hz // 20).bit_length() - 1)
             return _Codec(
                 "flac",
                 "flac",
                 "s16",
-                options={"frame_size": str(block)},
+                options={"frame_size": str(block), "compression_level": "2" if kept else "5"},
                 container_options={"metadata_header_padding": "0"},  # the default is 8 KiB of zeros
                 comment=comment,
             )
@@ -291,11 +300,11 @@ class _AvEncoder:
         self._position = 0
 
     def write(self, samples: Samples) -> bytes:
-        size = self._frame_samples
         pending = np.concatenate((self._pending, to_int16(samples)))
-        whole = len(pending) - len(pending) % size
-        for start in range(0, whole, size):
-            self._encode(pending[start : start + size])
+        whole = len(pending) - len(pending) % self._frame_samples
+        step = _FRAMES_AT_ONCE * self._frame_samples  # which FFmpeg cuts into frames
+        for start in range(0, whole, step):
+            self._encode(pending[start : min(start + step, whole)])
         self._pending = pending[whole:].copy()
         return self._sink.take()
 

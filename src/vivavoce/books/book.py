@@ -6,6 +6,7 @@ plan shows it, a job speaks it, and a writer of files takes it as a `Narration`.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import Literal
 
@@ -63,6 +64,7 @@ class Book:
     authors: tuple[str, ...] = ()
     language: str | None = None  # ISO 639-1 code
     cover: Picture | None = None
+    modified: datetime | None = None  # in UTC, as the file tells it
 
 
 @dataclass(frozen=True, slots=True)

@@ -35,12 +35,14 @@ class Cast:
     """Voices by character. `quotes` says what is in quotation marks, `narrator` all the rest.
 
     A paragraph that begins with a name of `voices` and a colon is said by that voice, without the
-    name. `[voice:…]` in the text takes a name of `voices`, or any voice.
+    name. `[voice:…]` in the text takes a name of `voices`, or any voice. With `named_quotes`, so
+    does a quote whose speaker the text names beside it.
     """
 
     narrator: str | None = None
     quotes: str | None = None
     voices: Mapping[str, str] = field(default_factory=dict)
+    named_quotes: bool = False
 
 
 @dataclass(frozen=True, slots=True)

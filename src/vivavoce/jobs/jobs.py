@@ -185,8 +185,9 @@ class Jobs:
         `JobLimit` beyond the viewer's limits.
         """
         store = await self._worker.store()
-        dumped = OPTIONS.dump_json(options)
-        fingerprint = hashlib.sha256(dumped + b"\0" + name.encode() + b"\0" + data).hexdigest()
+        dumped, told = OPTIONS.dump_json(options), to_json(asdict(webhook)) if webhook else ""
+        asked = to_json([dumped.decode(), name, paused, told]).encode()
+        fingerprint = hashlib.sha256(asked + data).hexdigest()
         known = await in_thread(store.find, viewer.name, idempotency_key)
         if known is not None:
             return await self._same(known, fingerprint, viewer), False
@@ -197,7 +198,7 @@ class Jobs:
         id, now_s = f"job_{secrets.token_hex(8)}", time.time()
         row = {
             "id": id, "owner": viewer.name, "idempotency_key": idempotency_key,
-            "fingerprint": fingerprint, "webhook": to_json(asdict(webhook)) if webhook else "",
+            "fingerprint": fingerprint, "webhook": told,
             "state": "paused" if paused else "queued", "source": name, "title": book.title,
             "authors": to_json(book.authors), "options": dumped.decode(),
             "casting": _NARRATOR.dump_json(narrator).decode(), "version": __version__,

@@ -21,13 +21,13 @@ from vivavoce.books.write import BookFormat, WriteOptions, safe_name, write_book
 from vivavoce.errors import DiskFull, EngineFault
 from vivavoce.jobs.job import Job, JobLimits, Progress, Stage
 from vivavoce.jobs.sound.chapters import ChapterFiles, Damaged, Joined, Said, Stopped, join
-from vivavoce.jobs.sound.making import Maker, in_thread, outliers
+from vivavoce.jobs.sound.making import Maker, give_way, in_background, in_thread, outliers
 from vivavoce.jobs.sound.speaking import Speaker
 from vivavoce.jobs.sound.takes import Takes
 from vivavoce.jobs.store import Row, Store, Take, to_json
 from vivavoce.provenance import Mark, Provenance
 
-FORM: Final = 1  # of chapters: another one joins them again
+FORM: Final = 2  # of chapters: another one joins them again
 MAX_FAILED_RUN: Final = 20  # sentences one after the other: nothing can be spoken at all
 WRITING: Final = 0.03  # share of the work that is for files, in percentages
 TOLD_SHARE: Final = 0.01  # of a file, between two events
@@ -73,7 +73,8 @@ class Run:
         self._store, self._takes, self._folders = files.store, files.takes, files.folders
         self._speaker, self._provenance, self._limits = speaker, provenance, limits
         self._changed = changed
-        self._maker = Maker(job, self._store, self._takes, speaker, self._folders.spare)
+        self._maker = Maker(job, self._store, self._takes, speaker, self._folders.spare,
+                            limits.sentences_at_once)  # fmt: skip
         self._stopping = False
         self._failed_run = 0
         self._meter = _Meter(job)
@@ -200,7 +201,7 @@ class Run:
         marks = await self._marks(rows)
         rate_hz, files = self._speaker.narrator.rate_hz, self._files(number)
         spare, stopped = self._folders.spare, lambda: self._stopping
-        return await in_thread(join, said, self._takes, marks, rate_hz, files, spare, stopped)
+        return await in_background(join, said, self._takes, marks, rate_hz, files, spare, stopped)
 
     async def _mend(self, number: int, key: str) -> None:
         """Make a take again whose file is damaged or gone."""
@@ -245,7 +246,7 @@ class Run:
                 continue
             tell = self._writing(index * share, share)
             try:
-                size = await in_thread(self._write_one, format, name, chapters, marks, tell)
+                size = await in_background(self._write_one, format, name, chapters, marks, tell)
             except BaseException:
                 self._stopping = True
                 raise
@@ -287,7 +288,7 @@ class Run:
             options.chapter_format, options.m4b_opus, options.epub_audio, options.epub_unit,
             signer=self._provenance.signer, progress=tell,
         )  # fmt: skip
-        with ThreadPoolExecutor(self._limits.writers) as executor:
+        with ThreadPoolExecutor(self._limits.writers, initializer=give_way) as executor:
             write_book(narration, format, new, replace(how, executor=executor))
         if target.is_dir():
             shutil.rmtree(target)

@@ -3,31 +3,34 @@
 - A line is a sentence, or short ones together, which voices say better so.
 - What has neither letter nor digit is no line: the pause before it is longer.
 - Markup inside of a line is listed as unspoken too.
+- A pause of the author's at the edge of a line, or alone, makes the pause there as long.
 """
 
 import json
 import re
 import tomllib
+from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from vivavoce.books.book import Block, Book
 from vivavoce.books.plan import MAX_SENTENCE_CHARS, language_of
 from vivavoce.errors import BadRequest
-from vivavoce.jobs.job import Cast, JobOptions, Unspoken
+from vivavoce.jobs.job import Cast, JobOptions, Pauses, Unspoken
+from vivavoce.jobs.speakers import speakers
 from vivavoce.names import is_name
 from vivavoce.text.markup import is_ssml
+from vivavoce.text.markup.values import MAX_PAUSE_S
 from vivavoce.text.pipeline import parsed, prepared
 from vivavoce.text.split import sentence_spans
 
 _TAG = re.compile(r"\[/?voice(?:\s?[:=]\s?([^\[\]\n]{0,200}))?\]", re.IGNORECASE)
 MARKUP: Final = "markup, or part of an address"
+PAUSE: Final = "a pause"
 _MARKUP: Final = frozenset("<>[](){}*_`~|&")
 _GAP = re.compile(r"\S+(?:\s\S+)*")
 _RETURNS: Final = frozenset({"", "default", "reset"})
-_QUOTE = re.compile(r"“[^“”]++”|„[^„“”]++[“”]|«[^«»]++»|「[^「」]++」|\"[^\"]++\"")
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,10 +66,21 @@ class _Stretch:
     reason: str = ""
 
 
+@dataclass(frozen=True, slots=True)
+class _Reading:
+    """What of a line is unread, and the pauses that its author asks for at its edges."""
+
+    unread: tuple[tuple[int, int], ...] = ()
+    before_s: float = 0.0
+    after_s: float = 0.0
+    is_silent: bool = False  # it has no words
+
+
 def write_script(book: Book, options: JobOptions) -> Script:
     """Return what is said of the chapters that `options` choose."""
     lines: list[Line] = []
     unspoken: list[Unspoken] = []
+    asked_s = defaultdict[int, float](float)  # by the author, after so many lines
     language = options.language or language_of(book)
     for number, chapter in enumerate(book.chapters, 1):
         if options.chapters is not None and number not in options.chapters:
@@ -85,7 +99,7 @@ def write_script(book: Book, options: JobOptions) -> Script:
                 leave(0, len(block.text), block.skipped)
                 continue
             stretches, voice = _stretches(block.text, options.cast, voice)
-            before = len(lines)
+            before, silent_s = len(lines), 0.0
             for stretch in stretches:
                 if stretch.reason:
                     leave(stretch.start, stretch.end, stretch.reason)
@@ -95,46 +109,64 @@ def write_script(book: Book, options: JobOptions) -> Script:
                     if not any(map(str.isalnum, text)):
                         leave(start, end, "no words")
                         continue
-                    for gap_start, gap_end in _unread(text):
+                    reading = _read(text)
+                    asked_s[len(lines)] += reading.before_s
+                    if reading.is_silent:
+                        silent_s += reading.before_s
+                        leave(start, end, PAUSE if reading.before_s else MARKUP)
+                        continue
+                    for gap_start, gap_end in reading.unread:
                         leave(start + gap_start, start + gap_end, MARKUP)
+                    asked_s[len(lines) + 1] += reading.after_s
                     at = len(lines) - first + 1
                     voice_ = stretch.voice
                     pause_s = options.pauses.sentence_s
                     lines.append(
                         Line(number, at, index, start, end, text, voice_, block.language, pause_s)
                     )
-            _pause_around(lines, first, before, block, options)
+            is_scene = len(lines) == before and not silent_s  # a row of stars
+            _pause_around(lines, first, before, is_scene or block.kind == "heading", options.pauses)
         if len(lines) > first:
             lines[-1] = replace(lines[-1], pause_s=options.pauses.chapter_s)
+    for count, pause_s in asked_s.items():
+        if count:  # there is no line before the first
+            line = lines[count - 1]
+            lines[count - 1] = replace(line, pause_s=max(line.pause_s, min(pause_s, MAX_PAUSE_S)))
     return Script(tuple(lines), tuple(unspoken))
 
 
-def _unread(text: str) -> Iterator[tuple[int, int]]:
-    """Yield the spans of words in a line that are markup, and so no speech: `[laughs]`, `<div>`."""
+def _read(text: str) -> _Reading:
+    """Return how a line is read. Markup, such as `[laughs]` or `<div>`, is no speech."""
     if _MARKUP.isdisjoint(text):
-        return
-    with suppress(BadRequest):  # SSML that is wrong is not spoken at all, as its failure tells
-        heard = bytearray(len(text))
-        for run in prepared(parsed(text, "auto")):
-            for start, end in zip(run.text.starts, run.text.ends, strict=True):
-                heard[start:end] = b"\1" * (end - start)
-        unread = "".join(
-            " " if is_heard else char for char, is_heard in zip(text, heard, strict=True)
-        )
-        for gap in _GAP.finditer(unread):
-            if any(map(str.isalnum, gap[0])):
-                yield gap.span()
+        return _Reading()
+    try:
+        runs = list(prepared(parsed(text, "auto")))
+    except BadRequest:  # SSML that is wrong is not spoken at all, as its failure tells
+        return _Reading()
+    speaking = [
+        index
+        for index, run in enumerate(runs)
+        if run.phonemes or any(map(str.isalnum, run.text.text))
+    ]
+    heard = bytearray(len(text))
+    for run in runs:
+        for start, end in zip(run.text.starts, run.text.ends, strict=True):
+            heard[start:end] = b"\1" * (end - start)
+    rest = "".join(" " if is_heard else char for char, is_heard in zip(text, heard, strict=True))
+    gaps = (gap.span() for gap in _GAP.finditer(rest) if any(map(str.isalnum, gap[0])))
+    first, last = (speaking[0], speaking[-1]) if speaking else (len(runs), len(runs))
+    before_s, after_s = (
+        sum(run.pause_s or 0 for run in part) for part in (runs[:first], runs[last:])
+    )
+    return _Reading(tuple(gaps), before_s, after_s, is_silent=not speaking)
 
 
 def _pause_around(
-    lines: list[Line], first: int, before: int, block: Block, options: JobOptions
+    lines: list[Line], first: int, before: int, is_long: bool, pauses: Pauses
 ) -> None:
-    """Set the pauses before and after the lines of `block`, which begin at `before`."""
-    pauses = options.pauses
-    around_s = pauses.heading_s if block.kind == "heading" else pauses.paragraph_s
-    if len(lines) == before:  # a row of stars: a new scene
-        around_s = pauses.heading_s
-    else:
+    """Set the pauses before and after the lines of a block, which begin at `before`."""
+    around_s = pauses.heading_s if is_long else pauses.paragraph_s
+    if len(lines) > before:
         lines[-1] = replace(lines[-1], pause_s=around_s)
     if before > first:
         pause_s = max(lines[before - 1].pause_s, around_s)
@@ -173,12 +205,16 @@ def _voice_of(name: str, cast: Cast) -> str:
 
 def _quoted(text: str, start: int, end: int, cast: Cast, voice: str | None) -> Iterator[_Stretch]:
     """Yield the narrator's words and the quoted ones, if they have a voice of their own."""
-    if voice is None and cast.quotes is not None:
-        for quote in _QUOTE.finditer(text, start, end):
-            if quote.start() > start:
-                yield _Stretch(start, quote.start(), None)
-            yield _Stretch(*quote.span(), cast.quotes)
-            start = quote.end()
+    names = tuple(cast.voices) if cast.named_quotes else ()
+    if voice is None and (cast.quotes is not None or names):
+        for first, last, speaker in speakers(text, start, end, names):
+            quoted = cast.voices.get(speaker, cast.quotes)
+            if quoted is None:
+                continue
+            if first > start:
+                yield _Stretch(start, first, None)
+            yield _Stretch(first, last, quoted)
+            start = last
     if start < end:
         yield _Stretch(start, end, voice)
 
@@ -198,6 +234,7 @@ def read_cast(data: bytes, name: str) -> Cast:
 
     narrator = "af_heart"
     quotes = "am_adam"
+    named_quotes = true
 
     [voices]
     Alice = "bf_emma"
@@ -217,11 +254,14 @@ def cast_of(table: object) -> Cast:
     if not isinstance(table, Mapping):
         raise BadRequest("cast must be a table of narrator, quotes and voices", field="cast")
     voices = table.get("voices", {})
-    if unknown := set(table) - {"narrator", "quotes", "voices"}:
+    if unknown := set(table) - {"narrator", "quotes", "named_quotes", "voices"}:
         raise BadRequest(
-            f"cast holds {min(map(str, unknown))!r}: it takes narrator, quotes and voices",
+            f"cast holds {min(map(str, unknown))!r}: it takes narrator, quotes, named_quotes and "
+            "voices",
             field="cast",
         )
+    if not isinstance(named := table.get("named_quotes", False), bool):
+        raise BadRequest(f"named_quotes of the cast is {named!r}: true or false", field="cast")
     if not isinstance(voices, Mapping):
         raise BadRequest("voices of the cast must be a table: name = voice", field="cast")
     given: Iterable[tuple[str, object]] = [
@@ -231,4 +271,4 @@ def cast_of(table: object) -> Cast:
     for key, value in given:
         if not isinstance(value, str) or not is_name(value):
             raise BadRequest(f"cast has {value!r} for {key!r}: name a voice", field="cast")
-    return Cast(table.get("narrator"), table.get("quotes"), dict(voices))
+    return Cast(table.get("narrator"), table.get("quotes"), dict(voices), named)

@@ -202,13 +202,18 @@ class RequestQueue:
     def peek(self, running: Collection[QueuedSegment] = ()) -> QueuedSegment | None:
         """Return the next segment to start beside those that are `running`, of those ready.
 
-        While people ask now and then, one of several lanes takes no batch.
+        While people ask now and then, one of several lanes takes no batch, and none does while a
+        person waits for first audio, since the lanes share the processor.
         """
         queued = self._first()
         if queued is None or queued.segment.hints.priority != "batch" or self._lanes == 1:
             return queued
-        batch = sum(other.segment.hints.priority == "batch" for other in running)
-        is_kept = time.monotonic() - self._asked_s < KEPT_S
+        now_s = time.monotonic()
+        people = [one for one in running if one.segment.hints.priority == "interactive"]
+        if any(not one.made for one in people) and now_s < self._due_s(queued):
+            return None
+        is_kept = now_s - self._asked_s < KEPT_S
+        batch = len(running) - len(people)
         return None if is_kept and batch + 1 >= self._lanes else queued
 
     def _first(self) -> QueuedSegment | None:

@@ -167,8 +167,7 @@ class Scheduler:
     def _check_live(self) -> None:
         if not self._model.info.capabilities.live_text:
             raise Unsupported(
-                f"model {self._model.info.name!r} reads a text only as a whole: send it when it is "
-                "complete",
+                f"model {self._model.info.name!r} reads a text only as a whole: send it complete",
                 field="text",
             )
 
@@ -396,5 +395,6 @@ class Scheduler:
             for queued, event in audible:
                 if isinstance(event, np.ndarray):
                     queued.count(event.size, self._rate_hz, time.monotonic())
+            self._changed.notify_all()  # a batch may have waited for a person's first audio
         if audible:
             self._deliver(audible)

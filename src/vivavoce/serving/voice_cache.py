@@ -4,6 +4,7 @@ It knows neither models nor audio.
 
 - A client sends the same recording with each of its requests: a cached voice is returned at once.
 - Requests for a voice in preparation wait for the same preparation.
+- A voice that a saved recording was used for ends with it, though a client has sent the same one.
 """
 
 import asyncio
@@ -70,8 +71,11 @@ class VoiceCache:
             raise stopping_error()
         if key in self._ready:
             self._ready.move_to_end(key)
-            return self._ready[key][1]
+            file, voice = self._ready[key]
+            self._ready[key] = file or reference.file, voice
+            return voice
         preparation = self._in_flight.get(key) or self._begin(key, reference)
+        preparation.file = preparation.file or reference.file
         preparation.waiters += 1
         try:
             return await asyncio.shield(preparation.task)
@@ -120,7 +124,7 @@ class VoiceCache:
                     raise stopping_error()
                 voice = await asyncio.to_thread(self._prepare, reference)
             if not self._closed and not preparation.is_gone:
-                self._keep(key, reference.file, voice)
+                self._keep(key, preparation.file, voice)
             return voice
         finally:
             self._forget(key, preparation)

@@ -58,14 +58,19 @@ def check_stream(format: AudioFormat) -> None:
         )
 
 
-def open_outlet(speech: Speech, format: AudioFormat, *, whole: bool = False) -> Encoder:
+def open_outlet(
+    speech: Speech, format: AudioFormat, *, whole: bool = False, kept: bool = False
+) -> Encoder:
     """Return the encoder of `speech`. `whole` says that nothing leaves before its end.
+
+    `kept` is as for `open_encoder`.
 
     Raises as `open_encoder` does, and `Unsupported` (`format`) for a stream of m4a.
     """
     if not whole:
         check_stream(format)
-    return open_encoder(format, speech.sample_rate_hz, speech.fingerprint, _comment(speech))
+    rate_hz, serial = speech.sample_rate_hz, speech.fingerprint
+    return open_encoder(format, rate_hz, serial, _comment(speech), kept=kept)
 
 
 async def encoded(
@@ -97,7 +102,7 @@ def open_file(
     number of its samples.
     """
     comments = dict.fromkeys(mark.comment for mark in marks)
-    encoder = open_encoder(format, rate_hz, 0, "\n".join(comments))
+    encoder = open_encoder(format, rate_hz, 0, "\n".join(comments), kept=True)
     return encoder, flac_with_length if format == "flac" else lambda first, _: first
 
 

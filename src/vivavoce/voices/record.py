@@ -176,3 +176,8 @@ def now() -> str:
 def today() -> date:
     """Return the day in UTC, by which consents end."""
     return datetime.fromtimestamp(time.time(), UTC).date()
+
+
+def seconds_of_today() -> float:
+    """Return how long the day in UTC still is, at least a moment."""
+    return 86_400 - time.time() % 86_400 + 0.01

@@ -153,7 +153,7 @@ def test_the_package_names_everything(tmp_path: Path) -> None:
     )
     assert text["dcterms:provenance"] == "vivavoce; synthetic speech; model=tone; voice=sine"
     assert text["media:active-class"] in book.read("EPUB/style.css").decode()
-    assert text["dcterms:modified"] == "1980-01-01T00:00:00Z"
+    assert text["dcterms:modified"] == "2026-01-01T00:00:00Z"
     files = {each.get("href") for each in package.iterfind(".//opf:item", NAMES)}
     assert {f"EPUB/{name}" for name in files} | {
         "mimetype", "META-INF/container.xml", "EPUB/package.opf",

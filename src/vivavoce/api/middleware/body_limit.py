@@ -88,7 +88,7 @@ class BodyLimitMiddleware:
 def _one_too_large(scope: Scope, bodies: Bodies) -> Response:
     message = (
         f"the body is larger than {bodies.max_bytes:,} bytes, the limit (each chunk counts as at "
-        "least 64); send the text in parts, a shorter recording, or larger chunks"
+        "least 64); send the text in parts, a shorter recording, a smaller file, or larger chunks"
     )
     return refuse(scope, 413, code=BodyTooLarge.code, message=message)
 

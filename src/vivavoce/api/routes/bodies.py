@@ -1,6 +1,7 @@
 """Read the bodies of requests within limits, before they are validated.
 
-- A body has at most `max_plain_bytes`, not counting a recording.
+- A body has at most `max_plain_bytes`, not counting a recording, or the field `LONG_FIELD` of its
+  model.
 - A body has at most `MAX_TOKENS` tokens of JSON, which cost more than their bytes, or as many as
   its model allows.
 - The first unknown field ends the request where unknown fields are refused. Elsewhere unknown
@@ -90,21 +91,22 @@ async def read_body(request: Request, model: type[BaseModel]) -> Request:
     """Return `request` with its body parsed. Raises `BadRequest` and FastAPI's errors for JSON."""
     content_type = _content_type(request)
     if getattr(model, "TAKES_FORMS", False) and is_form(content_type):
-        data = await _received(request, sys.maxsize, recordings=False)
+        data = await _received(request, sys.maxsize, None)
         form = await asyncio.to_thread(read_form, data, content_type)
         return _ReadRequest(_as_json(request), b"{}", _known(form, model))
     if getattr(model, "TAKES_FORMS", False) and content_type.startswith(_PLAIN_FORM):
         raise BadRequest(f"the body is {_PLAIN_FORM}: send {FORM}, as `curl -F` does", field="body")
     max_bytes = server_of(request).max_plain_bytes
-    data = await _received(request, max_bytes, recordings=_RECORDING in model.model_fields)
+    long = getattr(model, "LONG_FIELD", _RECORDING if _RECORDING in model.model_fields else None)
+    data = await _received(request, max_bytes, long)
     if not data or not _is_json(request):
         return _ReadRequest(request, data, None)
     try:
         max_tokens = getattr(model, "MAX_TOKENS", MAX_TOKENS)
         if len(data) <= INLINE_BYTES:
-            values = _parse(data, max_bytes, max_tokens)
+            values = _parse(data, max_bytes, max_tokens, long)
         else:
-            values = await asyncio.to_thread(_parse, data, max_bytes, max_tokens)
+            values = await asyncio.to_thread(_parse, data, max_bytes, max_tokens, long)
     except json.JSONDecodeError as error:
         problem = {"type": "json_invalid", "loc": ("body", error.pos), "ctx": {"error": error.msg}}
         raise RequestValidationError([problem]) from error
@@ -113,8 +115,8 @@ async def read_body(request: Request, model: type[BaseModel]) -> Request:
     return _ReadRequest(request, b"{}", _known(values, model))
 
 
-async def _received(request: Request, max_bytes: int, *, recordings: bool) -> bytes:
-    """Return the bytes of the body.
+async def _received(request: Request, max_bytes: int, long: str | None) -> bytes:
+    """Return the bytes of the body, beyond `max_bytes` only for the field `long`.
 
     The rest of a body that is too large is read and dropped: a client that is still sending would
     not see the answer. Raises `BodyTooLarge`, and `ClientDisconnected`.
@@ -127,7 +129,7 @@ async def _received(request: Request, max_bytes: int, *, recordings: bool) -> by
             received += chunk
             if len(received) > max_bytes and not may_grow:
                 data = bytes(received)
-                may_grow = bool(recordings and await asyncio.to_thread(_recording, data, max_bytes))
+                may_grow = bool(long and await asyncio.to_thread(_found, data, max_bytes, long))
                 refused = not may_grow
     except ClientDisconnect as error:
         raise ClientDisconnected from error
@@ -162,19 +164,19 @@ def _is_json(request: Request) -> bool:
     )
 
 
-def _parse(data: bytes, max_bytes: int, max_tokens: int) -> object:
+def _parse(data: bytes, max_bytes: int, max_tokens: int, long: str | None) -> object:
     """Return the values in `data`. Raises `BadRequest`, `ValueError`, `RecursionError`."""
-    recording = None
+    taken_out = None
     if len(data) > max_bytes:
-        data, recording = _without_recording(data, max_bytes)
+        data, taken_out = _without(data, max_bytes, long or "")
     text = data.decode(json.detect_encoding(data), "surrogatepass")
     del data
     if len(list(islice(_TOKEN.finditer(text), max_tokens + 1))) > max_tokens:
         problem = f"the body holds more than {max_tokens:,} tokens of JSON"
         raise BadRequest(f"{problem}: leave out what is not in /docs", field="body")
     values = json.loads(text, parse_int=_whole_number)
-    if recording is not None and isinstance(values, dict) and values.get(_RECORDING) == "":
-        values[_RECORDING] = recording
+    if taken_out is not None and isinstance(values, dict) and values.get(long) == "":
+        values[long] = taken_out
     return values
 
 
@@ -183,19 +185,19 @@ def _whole_number(digits: str) -> int:
     return int(digits)
 
 
-def _without_recording(data: bytes, max_bytes: int) -> tuple[bytes, str]:
-    """Return `data` with its recording emptied, and the recording."""
-    start, end = _recording(data, max_bytes) or (0, 0)
+def _without(data: bytes, max_bytes: int, field: str) -> tuple[bytes, str]:
+    """Return `data` with its string `field` emptied, and that string."""
+    start, end = _found(data, max_bytes, field) or (0, 0)
     if len(data) - (end - start) > max_bytes or end == len(data):
         raise _too_large(max_bytes)
-    recording = data[start:end].decode("ascii")
-    if "\\" in recording:
-        recording = "".join(json.loads(f'"{piece}"') for piece in _pieces(recording))
-    return data[:start] + data[end:], recording
+    taken_out = data[start:end].decode("ascii")
+    if "\\" in taken_out:
+        taken_out = "".join(json.loads(f'"{piece}"') for piece in _pieces(taken_out))
+    return data[:start] + data[end:], taken_out
 
 
-def _recording(data: bytes, max_bytes: int) -> tuple[int, int] | None:
-    """Return start and end of the string in the field `ref_audio`: the last one, as in JSON.
+def _found(data: bytes, max_bytes: int, field: str) -> tuple[int, int] | None:
+    """Return start and end of the string in `field`: the last one, as in JSON.
 
     The string may be cut short. The interpreter does not search its characters one by one.
     """
@@ -206,7 +208,7 @@ def _recording(data: bytes, max_bytes: int) -> tuple[int, int] | None:
         between = data[at : start - 1]
         depth += sum(map(between.count, (b"{", b"["))) - sum(map(between.count, (b"}", b"]")))
         end = _string_end(data, start)
-        if depth == 1 and between.strip() == b":" and _is_recording(name):
+        if depth == 1 and between.strip() == b":" and _is_named(name, field):
             found = start, end
         name, at = data[start : min(end, start + MAX_NAME_BYTES)], end + 1
     return found
@@ -224,9 +226,9 @@ def _string_end(data: bytes, start: int) -> int:
     return len(data)
 
 
-def _is_recording(name: bytes) -> bool:
+def _is_named(name: bytes, field: str) -> bool:
     try:
-        return bool(json.loads(b'"%s"' % name) == _RECORDING)
+        return bool(json.loads(b'"%s"' % name) == field)
     except ValueError:
         return False
 

@@ -4,7 +4,7 @@ import base64
 from collections.abc import Sequence
 from dataclasses import asdict
 from datetime import date
-from typing import Annotated, Any
+from typing import Annotated, Any, ClassVar
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
@@ -203,6 +203,7 @@ class PreviewBody(BaseModel):
 class VoiceFile(BaseModel):
     """A file that `export` has written."""
 
+    LONG_FIELD: ClassVar = "file"
     model_config = ConfigDict(extra="forbid")
 
     file: str = Field(description="The bytes of the file, in base64.")

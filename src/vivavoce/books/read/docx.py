@@ -10,6 +10,7 @@ from lxml import etree
 from vivavoce.books.book import Block, BlockKind, Book, Choices
 from vivavoce.books.read.archive import Archive, open_archive
 from vivavoce.books.read.chapters import by_headings, finished
+from vivavoce.books.read.dates import date_of
 from vivavoce.books.read.encodings import decode
 from vivavoce.books.read.refusal import refused, title_of
 from vivavoce.books.read.trees import Element, language_code, parse_xml, tag_of
@@ -173,6 +174,7 @@ def read_docx(data: bytes, name: str, choices: Choices) -> Book:
         finished(by_headings(blocks), choices, title),
         tuple(filter(None, authors)),
         language_code(meta.get("language", "")) or _language(archive),
+        modified=date_of(meta.get("modified") or meta.get("created") or ""),
     )
 
 

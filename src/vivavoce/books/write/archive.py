@@ -3,9 +3,13 @@
 import shutil
 import zipfile
 from collections.abc import Callable
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
+from typing import Final
+
+_EARLIEST: Final = (1980, 1, 1, 0, 0, 0)  # that a zip can hold
+_LATEST: Final = (2107, 12, 31, 23, 59, 58)
 
 
 class Archive:
@@ -14,7 +18,8 @@ class Archive:
     def __init__(self, path: Path, made: datetime) -> None:
         self._zip = zipfile.ZipFile(path, "w")
         self._part = path.with_name(f"{path.name}.part")
-        self._date = max(made.timetuple()[:6], (1980, 1, 1, 0, 0, 0))  # the earliest of a zip
+        date = made.astimezone(UTC).timetuple()[:6]
+        self._date = min(max(date, _EARLIEST), _LATEST)
 
     def __enter__(self) -> "Archive":
         return self

@@ -10,7 +10,7 @@ from typing import Final
 from vivavoce.books.book import Narration
 from vivavoce.books.write.archive import Archive
 from vivavoce.books.write.mux import FORMS, write_audio
-from vivavoce.books.write.options import WriteOptions
+from vivavoce.books.write.options import WriteOptions, made_of
 from vivavoce.books.write.sound import sound_for
 from vivavoce.books.write.tags import COVER_NAMES, comment_of, cover_of, line, titles, track_tags
 from vivavoce.files import replaced
@@ -32,7 +32,7 @@ def write_folder(narration: Narration, folder: Path, options: WriteOptions) -> N
 
 def write_zip(narration: Narration, path: Path, options: WriteOptions) -> None:
     """Write the files into the zip `path`."""
-    with Archive(path, options.made) as archive:
+    with Archive(path, made_of(narration.book, options)) as archive:
         for name, write in _files(narration, options):
             archive.add_file(name, write)
 

@@ -1,13 +1,20 @@
 """Name the kinds of files of a book, and what can be chosen for them."""
 
+import os
 from collections.abc import Callable, Mapping
 from concurrent.futures import Executor
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final, Literal
 
+from vivavoce.books.book import Book
+
 if TYPE_CHECKING:  # needs an extra
     from vivavoce.provenance.manifest import Signer
+
+_NO_DATE: Final = datetime(2026, 1, 1, tzinfo=UTC)
+_ZIP_YEARS: Final = range(1980, 2107)
+_EPOCH_DIGITS: Final = 10  # until the year 2286
 
 BookFormat = Literal["m4b", "mp3", "opus", "flac", "epub", "zip", "folder", "srt", "vtt"]
 ChapterFormat = Literal["mp3", "m4a", "opus", "flac"]
@@ -33,7 +40,7 @@ class WriteOptions:
         opus: Opus instead of AAC in an M4B, which fewer players know.
         epub_audio: Of the files in an EPUB.
         epub_unit: What is highlighted together in an EPUB.
-        made: The date in zips and EPUBs. It is no clock's, so that files are the same.
+        made: The date in zips and EPUBs, for another than that of `made_of`.
         signer: Adds a C2PA manifest to m4b, mp3, m4a and flac. Its signature and its time differ
             each time.
         executor: Encodes parts of the audio at the same time. The file is the same without it.
@@ -44,10 +51,25 @@ class WriteOptions:
     opus: bool = False
     epub_audio: Literal["mp3", "m4a"] = "mp3"
     epub_unit: Literal["sentence", "word"] = "sentence"
-    made: datetime = datetime(1980, 1, 1, tzinfo=UTC)  # the earliest that a zip can hold
+    made: datetime | None = None
     signer: "Signer | None" = None
     executor: Executor | None = None
     progress: Callable[[float], None] | None = None
 
 
 DEFAULTS: Final = WriteOptions()
+
+
+def made_of(book: Book, options: WriteOptions) -> datetime:
+    """Return the date in zips and EPUBs. It is no clock's, so that files are the same each time.
+
+    It is SOURCE_DATE_EPOCH (https://reproducible-builds.org/specs/source-date-epoch), else the
+    book's own if a zip can hold it, else `_NO_DATE`.
+    """
+    given = os.environ.get("SOURCE_DATE_EPOCH", "")
+    if options.made is not None:
+        return options.made
+    if given.isdecimal() and given.isascii() and len(given) <= _EPOCH_DIGITS:
+        return datetime.fromtimestamp(int(given), UTC)
+    is_held = book.modified is not None and book.modified.year in _ZIP_YEARS
+    return book.modified if is_held and book.modified is not None else _NO_DATE

@@ -155,7 +155,7 @@ def _steer(name: "Action", help: str) -> None:
     jobs.command(name)(command)
 
 
-_steer("pause", "Stop a job after the sentences that are being made.")
+_steer("pause", "Stop a job. What is being spoken now is spoken again later.")
 _steer("resume", "Go on with a job that pauses.")
 _steer("cancel", "End a job. What it has made is kept.")
 _steer("retry", "Try what failed once more, or go on with a job that was cancelled.")

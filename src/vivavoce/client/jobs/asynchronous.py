@@ -84,7 +84,7 @@ class AsyncJobs:
         return read_object(await self._send("GET", job_path(id, "skipped")))
 
     async def pause(self, id: str) -> JobEntry:
-        """Stop a job after the sentence that is being made."""
+        """Stop a job until `resume`. What is being spoken now is spoken again then."""
         return await self._act(id, "pause")
 
     async def resume(self, id: str) -> JobEntry:

@@ -83,7 +83,7 @@ class Jobs:
         return read_object(self._send("GET", job_path(id, "skipped")))
 
     def pause(self, id: str) -> JobEntry:
-        """Stop a job after the sentence that is being made."""
+        """Stop a job until `resume`. What is being spoken now is spoken again then."""
         return self._act(id, "pause")
 
     def resume(self, id: str) -> JobEntry:

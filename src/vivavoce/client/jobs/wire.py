@@ -42,7 +42,7 @@ class JobOptions(TypedDict, total=False):
     epub_unit: str | None
     chapters: Sequence[int] | None
     choices: Mapping[str, bool] | None
-    cast: Mapping[str, Any] | None  # narrator, quotes, and voices by name
+    cast: Mapping[str, Any] | None  # narrator, quotes, named_quotes, and voices by name
     pauses: Mapping[str, float] | None
     pronunciations: Sequence[Mapping[str, Any]] | None
     paused: bool | None

@@ -106,15 +106,18 @@ def join(
     loudness = meter.finish()
     gain_db = _clipped(LOUDNESS_LUFS - loudness) if loudness > SILENT_LUFS else 0.0
     for _ in range(3):
-        joined = _encode(raw, encoded, marks, rate_hz, gain_db, stopped)
-        missing = LOUDNESS_LUFS - joined.loudness_lufs
-        if loudness <= SILENT_LUFS or abs(missing) <= TOLERANCE_LU:
+        limiter = Limiter(rate_hz, gain_db, CEILING_DB)
+        count = _encode(raw, encoded, marks, rate_hz, limiter, stopped)
+        made = loudness + gain_db - limiter.taken_db  # as it is measured, to a twentieth of an LU
+        if loudness <= SILENT_LUFS or abs(LOUDNESS_LUFS - made) <= TOLERANCE_LU:
             break
-        gain_db = _clipped(gain_db + missing)
+        gain_db = _clipped(gain_db + LOUDNESS_LUFS - made)
     raw.unlink()
     times = spare / files.times.name
     times.unlink(missing_ok=True)
     write_new(times, json.dumps([_row(sentence) for sentence in sentences]).encode())
+    peak_db = 20 * math.log10(max(limiter.peak, 1e-5))
+    joined = Joined(count, encoded.stat().st_size, max(made, SILENT_LUFS), peak_db)
     files.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     times.replace(files.times)
     encoded.replace(files.audio)
@@ -159,17 +162,15 @@ def _sound(
 
 
 def _encode(
-    raw: Path, target: Path, marks: Sequence[Mark], rate_hz: int, gain_db: float,
+    raw: Path, target: Path, marks: Sequence[Mark], rate_hz: int, limiter: Limiter,
     stopped: Callable[[], bool],
-) -> Joined:  # fmt: skip
-    """Write the samples of `raw` as FLAC, louder by `gain_db`."""
-    limiter, meter = Limiter(rate_hz, gain_db, CEILING_DB), LoudnessMeter(rate_hz)
+) -> int:  # fmt: skip
+    """Write the samples of `raw` as FLAC, as `limiter` gives them. Return how many there are."""
     encoder, start = open_file(marks, "flac", rate_hz)
     count = 0
     try:
         with target.open("wb+") as file, raw.open("rb") as source:
             for samples in _levelled(source, limiter, stopped):
-                meter.write(samples)
                 count += len(samples)
                 file.write(encoder.write(samples))
             file.write(encoder.finish())
@@ -181,8 +182,7 @@ def _encode(
             os.fsync(file.fileno())
     finally:
         encoder.close()
-    peak_db = 20 * math.log10(max(limiter.peak, 1e-5))
-    return Joined(count, target.stat().st_size, meter.finish(), peak_db)
+    return count
 
 
 def _levelled(source: BinaryIO, limiter: Limiter, stopped: Callable[[], bool]) -> Iterator[Samples]:

@@ -1,8 +1,15 @@
-"""Make the takes of sentences: find them, speak them, or find out why there is none."""
+"""Make the takes of sentences: find them, speak them, or find out why there is none.
+
+A sentence is spoken when there is a place for it in the model, and keeps the place until its take
+is on the disk. So a kill costs what is being spoken then, and nothing that waits or is finished.
+"""
 
 import asyncio
+import os
+import sys
 from collections import defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from statistics import median
 from typing import Final, ParamSpec, TypeVar
@@ -24,6 +31,7 @@ from vivavoce.jobs.store import Row, Store, Take
 P = ParamSpec("P")
 T = TypeVar("T")
 
+NICENESS: Final = 10
 MAX_WAITS: Final = 12  # for a model that is busy or restarts, some five minutes in all
 MAX_WAIT_S: Final = 30.0
 # A take is unlike the others beyond these parts and multiples of their median.
@@ -33,9 +41,27 @@ MIN_LETTERS: Final = 30  # of a sentence whose pace and pitch mean something
 MIN_SENTENCES: Final = 8  # of one voice in a chapter, for a median
 
 
+def give_way() -> None:
+    """Let this thread have the processor after those that speak. Linux alone knows such threads."""
+    if sys.platform == "linux":
+        os.nice(NICENESS)
+
+
+_WORKERS: Final = ThreadPoolExecutor(2, "jobs", initializer=give_way)
+
+
 async def in_thread(function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
     """Run `function` in a thread, to its end even if this call is cancelled."""
-    task = asyncio.ensure_future(asyncio.to_thread(function, *args, **kwargs))
+    return await _to_its_end(asyncio.to_thread(function, *args, **kwargs))
+
+
+async def in_background(function: Callable[..., T], *args: object) -> T:
+    """Run long work as `in_thread` does, in a thread that gives way."""
+    return await _to_its_end(asyncio.get_running_loop().run_in_executor(_WORKERS, function, *args))
+
+
+async def _to_its_end(work: Awaitable[T]) -> T:
+    task = asyncio.ensure_future(work)
     try:
         return await asyncio.shield(task)
     except asyncio.CancelledError:
@@ -46,9 +72,12 @@ async def in_thread(function: Callable[P, T], *args: P.args, **kwargs: P.kwargs)
 class Maker:
     """What makes the takes of one job. New files are written in the folder `spare` first."""
 
-    def __init__(self, job: Job, store: Store, takes: Takes, speaker: Speaker, spare: Path) -> None:
+    def __init__(
+        self, job: Job, store: Store, takes: Takes, speaker: Speaker, spare: Path, at_once: int
+    ) -> None:
         self._job, self._options, self._speaker = job.id, job.options, speaker
         self._store, self._takes, self._spare = store, takes, spare
+        self._at_once, self._places, self._free = at_once, 1, asyncio.Semaphore(1)
         self._locks: dict[str, asyncio.Lock] = {}
 
     async def set_bases(self) -> None:
@@ -100,9 +129,17 @@ class Maker:
         async with self._locks.setdefault(key, asyncio.Lock()):
             take = await in_thread(self._known, key)
             if take is None:
-                take = await self._spoken(key, text, voiced, attempt)
+                async with self._free:
+                    self._add_places()
+                    take = await self._spoken(key, text, voiced, attempt)
         self._locks.pop(key, None)  # whoever waits for it finds the take
         return take
+
+    def _add_places(self) -> None:
+        """Speak as many sentences at once as the model does, which is known when it is loaded."""
+        while self._places < min(self._at_once, self._speaker.at_once):
+            self._places += 1
+            self._free.release()
 
     async def _spoken(self, key: str, text: str, voiced: Voiced, attempt: int) -> Take:
         try:

@@ -2,6 +2,7 @@
 
 import asyncio
 import hashlib
+import sys
 from collections.abc import Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, replace
@@ -93,6 +94,14 @@ class Speaker:
         self._voices: dict[tuple[str | None, str | None], Voiced] = {}
         self._lexicons: Sequence[Lexicon] = ()
 
+    @property
+    def at_once(self) -> int:
+        """The sentences that the narrator's model speaks at once, as far as that is known."""
+        engine = self._synthesizer.pool.ready.get(self.narrator.model)
+        if engine is None:  # not loaded
+            return 1
+        return sys.maxsize if engine.max_batch is None else engine.max_batch  # None: elsewhere
+
     async def prepare(self) -> None:
         """Read the lexicon of the server, which counts for this run."""
         own = Lexicon(self._options.pronunciations)
@@ -174,7 +183,7 @@ class Speaker:
 
 
 def _encoded(speech: Speech, samples: Samples, text: str) -> Spoken:
-    encoder = open_outlet(speech, "flac")
+    encoder = open_outlet(speech, "flac", kept=True)
     data = encoder.write(samples) + encoder.finish()
     rate_hz = speech.sample_rate_hz
     words = tuple(

@@ -7,14 +7,10 @@ from vivavoce.synthesis.design.making import (
     make_previews,
     short_text,
 )
+from vivavoce.synthesis.design.previews import FOLDER as PREVIEWS_FOLDER
 from vivavoce.synthesis.design.previews import Preview, Previews
 
 __all__ = [
-    "MAX_COUNT",
-    "MAX_TEXT_CHARS",
-    "Preview",
-    "Previews",
-    "Wish",
-    "make_previews",
-    "short_text",
-]
+    "MAX_COUNT", "MAX_TEXT_CHARS", "PREVIEWS_FOLDER", "Preview", "Previews", "Wish",
+    "make_previews", "short_text",
+]  # fmt: skip

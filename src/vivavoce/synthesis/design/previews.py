@@ -1,19 +1,31 @@
-"""Keep the previews of designed voices for a while, until one of them is saved."""
+"""Keep the previews of designed voices in a folder for a while, until one of them is saved.
 
+A file `<owner>-<id>` has what is known of a preview as one line of JSON, then its recording and its
+audio. Every process that shares the folder finds it.
+"""
+
+import hashlib
+import json
+import re
 import time
-from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Final
+from uuid import uuid4
 
-from vivavoce.errors import UnknownVoice
+from vivavoce.errors import BadRequest, DiskFull, UnknownVoice
+from vivavoce.files import write_new
 from vivavoce.types import AudioFormat
 from vivavoce.voices.library import draft
 from vivavoce.voices.record import SavedVoice, Viewer
-from vivavoce.voices.recording import Recording
+from vivavoce.voices.recording import Recording, repacked
 
+FOLDER: Final = "previews"
 KEEP_S: Final = 3_600.0
-MAX_OWN: Final = 16  # of one caller
-MAX_ALL: Final = 64  # of 1.5 MB at most
+MAX_OWN: Final = 16  # of one key, 3 MB at most each
+_ID: Final = re.compile(r"[0-9a-f]{24}")
+_FACTS: Final = ("description", "language", "seed", "words", "format", "synthetic")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -37,35 +49,68 @@ class Preview:
 
 
 class Previews:
-    """The latest previews of each caller, in memory, each for `KEEP_S`."""
+    """The latest previews of each key, in the folder `path`, each for `KEEP_S`."""
 
-    def __init__(self, clock_s: Callable[[], float] = time.monotonic) -> None:
-        self._clock_s = clock_s
-        self._kept = dict[str, tuple[float, str, Preview]]()  # the oldest first, with their owners
+    def __init__(self, path: Path) -> None:
+        self.path = path
 
     def add(self, preview: Preview, viewer: Viewer) -> None:
-        """Keep a preview of the viewer's, instead of the oldest one if there are too many."""
-        self._expire()
-        own = [id for id, (_, owner, _) in self._kept.items() if owner == viewer.name]
-        if len(own) >= MAX_OWN:
-            del self._kept[own[0]]
-        elif len(self._kept) >= MAX_ALL:
-            del self._kept[next(iter(self._kept))]
-        self._kept[preview.id] = self._clock_s(), viewer.name, preview
+        """Keep a preview of the viewer's instead of the oldest one. Raises `DiskFull`."""
+        self.expire()
+        facts: dict[str, object] = {name: getattr(preview, name) for name in _FACTS}
+        facts["recording_bytes"] = len(preview.recording.flac)
+        contents = json.dumps(facts).encode() + b"\n" + preview.recording.flac + preview.audio
+        new = self.path / f".new-{uuid4().hex}"
+        try:
+            self.path.mkdir(mode=0o700, parents=True, exist_ok=True)
+            write_new(new, contents)
+            new.replace(self._path_of(preview.id, viewer))
+        except OSError as error:
+            raise DiskFull(
+                f"cannot keep a preview in {str(self.path)!r} ({error.strerror}): make room there"
+            ) from error
+        finally:
+            with suppress(OSError):
+                new.unlink(missing_ok=True)
+        for path in self._files(f"{_mark(viewer)}-*")[:-MAX_OWN]:
+            path.unlink(missing_ok=True)
 
     def get(self, id: str, viewer: Viewer) -> Preview:
         """Return a preview of the viewer's. Raises `UnknownVoice` (`preview`)."""
-        self._expire()
-        found = self._kept.get(id)
-        if found is None or found[1] != viewer.name:
+        self.expire()
+        try:
+            if not _ID.fullmatch(id):
+                raise FileNotFoundError
+            told, _, data = self._path_of(id, viewer).read_bytes().partition(b"\n")
+            facts = json.loads(told)
+            size = facts.pop("recording_bytes")
+            recording = repacked(data[:size], synthetic=True)
+        except (OSError, ValueError, KeyError, BadRequest) as error:
             raise UnknownVoice(
                 f"no preview {id[:80]!r} is kept here for you: they are kept for an hour, the "
-                f"latest {MAX_OWN}, by the server that made them; design the voice again",
+                f"latest {MAX_OWN} of a key; design the voice again",
                 field="preview",
-            )
-        return found[2]
+            ) from error
+        return Preview(id, recording=recording, audio=data[size:], **facts)
 
-    def _expire(self) -> None:
-        before_s = self._clock_s() - KEEP_S
-        for id in [id for id, (made_s, _, _) in self._kept.items() if made_s < before_s]:
-            del self._kept[id]
+    def expire(self) -> None:
+        """Erase the previews that are older than `KEEP_S`, and what killed processes have left."""
+        for path in self._files("*"):
+            with suppress(OSError):  # another process was first
+                if path.stat().st_mtime < time.time() - KEEP_S:
+                    path.unlink()
+
+    def _path_of(self, id: str, viewer: Viewer) -> Path:
+        return self.path / f"{_mark(viewer)}-{id}"
+
+    def _files(self, pattern: str) -> list[Path]:
+        """Return the files of that name, the oldest first."""
+        found = list[tuple[int, Path]]()
+        for path in self.path.glob(pattern):
+            with suppress(FileNotFoundError):
+                found.append((path.stat().st_mtime_ns, path))
+        return [path for _, path in sorted(found)]
+
+
+def _mark(viewer: Viewer) -> str:
+    return hashlib.sha256(viewer.name.encode()).hexdigest()[:16]

@@ -79,14 +79,14 @@ async def design(
 @router.get("/{generated_voice_id}/stream", response_class=Response, responses=AUDIO)
 async def preview(server: ServerDep, viewer: ViewerDep, generated_voice_id: VoiceId) -> Response:
     """Return a preview that was made."""
-    found = server.previews.get(generated_voice_id, viewer)
+    found = await asyncio.to_thread(server.previews.get, generated_voice_id, viewer)
     return Response(found.audio, media_type=MEDIA_TYPES[found.format], headers=marks_of([found]))
 
 
 @router.post("")
 async def create(server: ServerDep, viewer: ViewerDep, body: ChosenPreview) -> Card:
     """Save the voice of a preview."""
-    preview = server.previews.get(body.generated_voice_id, viewer)
+    preview = await asyncio.to_thread(server.previews.get, body.generated_voice_id, viewer)
     taken = await taken_names(server)
     facts = body.facts(body.voice_name)
     if body.voice_description:

@@ -40,6 +40,7 @@ def _parts(*media_types: str) -> Answers:
     return {
         **answers,
         206: {**answers[200], "description": "The part that `Range` names."},
+        304: {"description": "The client has it, as `If-None-Match` or `If-Modified-Since` tells."},
         416: {"model": NativeError, "description": "The `Range` begins behind the end."},
     }
 

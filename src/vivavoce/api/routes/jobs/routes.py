@@ -107,7 +107,7 @@ async def remove(server: ServerDep, viewer: ViewerDep, id: str) -> None:
 
 @router.post("/{id}/pause")
 async def pause(server: ServerDep, viewer: ViewerDep, id: str) -> JobInfo:
-    """Stop after the sentences that are being made, until `resume`."""
+    """Stop until `resume`. What is being spoken now is spoken again then."""
     return JobInfo.of(await server.jobs.act(id, "pause", viewer))
 
 

@@ -71,9 +71,9 @@ async def voices(server: ServerDep, viewer: ViewerDep) -> VoiceInfos:
 async def create(server: ServerDep, viewer: ViewerDep, body: NewVoice) -> VoiceInfo:
     """Save a mix, the voice of a recording, or a preview. The same voice is saved once."""
     taken = await taken_names(server)
-    preview = None if body.preview is None else server.previews.get(body.preview, viewer)
 
     def made() -> VoiceInfo:
+        preview = None if body.preview is None else server.previews.get(body.preview, viewer)
         voice, recording = _drafted(body, preview)
         saved = server.voices.add(voice, viewer, recording, taken)
         return VoiceInfo.of(saved, viewer, recording.warnings if recording else ())
@@ -183,7 +183,7 @@ async def designed(http: Request, wish: Wish) -> list[Preview]:
 
     found = await unless_disconnected(http.receive, made())
     for preview in found:
-        server.previews.add(preview, viewer)
+        await asyncio.to_thread(server.previews.add, preview, viewer)
     return found
 
 

@@ -39,9 +39,17 @@ class CastBody(BaseModel):
     voices: Annotated[dict[Name, Name], Field(max_length=MAX_VOICES)] | None = optional(
         "The voice of each name: of paragraphs that begin with it and a colon, and of `[voice:…]`."
     )
+    named_quotes: Flag | None = optional(
+        "With true, a quote is said by the voice of the name beside it, as in “…,” said Anna."
+    )
 
     def to_cast(self) -> Cast:
-        return Cast(self.narrator or None, self.quotes or None, dict(self.voices or {}))
+        return Cast(
+            self.narrator or None,
+            self.quotes or None,
+            dict(self.voices or {}),
+            bool(self.named_quotes),
+        )
 
 
 class PausesBody(BaseModel):
@@ -138,6 +146,9 @@ class JobFields(PronunciationFields):
     def to_webhook(self, hosts: Hosts) -> Webhook | None:
         """Return who is to be told. Raises `BadRequest` for a host or secret that will not do."""
         if self.webhook_url is None:
+            if self.webhook_secret is not None:
+                problem = "webhook_secret is of no use without webhook_url: send both, or neither"
+                raise BadRequest(problem, field="webhook_url")
             return None
         hosts.check(self.webhook_url)
         check_secret(self.webhook_secret or "")

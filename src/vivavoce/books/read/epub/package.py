@@ -4,12 +4,14 @@ import posixpath
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Final
 from urllib.parse import unquote
 
 from vivavoce.books.book import BlockKind, Picture
 from vivavoce.books.read.archive import Archive
 from vivavoce.books.read.chapters import Entry
+from vivavoce.books.read.dates import date_of
 from vivavoce.books.read.encodings import decode
 from vivavoce.books.read.html.kinds import BY_TYPE
 from vivavoce.books.read.refusal import refused
@@ -61,6 +63,7 @@ class Package:
     entries: tuple[Entry, ...]
     kinds: Mapping[str, BlockKind]  # of whole pages, as the package claims
     cover: Picture | None
+    modified: datetime | None
 
 
 def resolved(page: str, href: str) -> str:
@@ -92,6 +95,7 @@ def read_package(archive: Archive) -> Package:
         entries=entries,
         kinds=kinds,
         cover=_cover(archive, path, root, items),
+        modified=_modified(root),
     )
 
 
@@ -124,6 +128,12 @@ def _words(element: Element) -> str:
 
 def _first(root: Element, tag: str) -> str:
     return next(filter(None, map(_words, _all(root, tag))), "")
+
+
+def _modified(root: Element) -> datetime | None:
+    """Return the date of the latest change, else that of the publication."""
+    metas = (each for each in _all(root, "meta") if each.get("property") == "dcterms:modified")
+    return date_of(next(map(_words, metas), "") or _first(root, "date"))
 
 
 def _items(archive: Archive, path: str, root: Element) -> dict[str, Item]:

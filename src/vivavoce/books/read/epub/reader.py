@@ -36,7 +36,7 @@ def read_epub(data: bytes, name: str, choices: Choices) -> Book:
     chapters = finished(by_contents(pages, package.entries), choices, title)
     if not chapters:
         raise refused(name, "has no text", "make sure that it is no book of pictures")
-    return Book(title, chapters, package.authors, package.language, package.cover)
+    return Book(title, chapters, package.authors, package.language, package.cover, package.modified)
 
 
 def _order(package: Package) -> list[tuple[Item, bool]]:

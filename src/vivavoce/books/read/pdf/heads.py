@@ -2,12 +2,16 @@
 
 import re
 from collections import Counter, defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise, takewhile
 from typing import Final
 
+from vivavoce.books.read.pdf.columns import Line
+from vivavoce.books.read.plain import is_heading
+
 _EDGE_LINES: Final = 3  # at the top and at the bottom
+_LARGER: Final = 1.05  # times a running head's size
 _APART: Final = 1.5  # heights of a line between the tops of two heads
 _BODY_ENDS: Final = (".", ",", ";", ":", "!", "?")
 _NEAR: Final = 2  # pages; left and right ones have heads of their own
@@ -19,36 +23,34 @@ _ALONE = re.compile(
 _ROMAN: Final = {"i": 1, "v": 5, "x": 10, "l": 50, "c": 100}
 
 
-@dataclass(frozen=True, slots=True)
-class Line:
-    """A line of text and its place, in points from the lower left corner."""
-
-    text: str
-    left: float
-    bottom: float
-    right: float
-    top: float
-    size: float
-
-
 Key = tuple[str, int | None]
 
 
-def running_heads(pages: Sequence[Sequence[Line]]) -> list[frozenset[int]]:
-    """Return the places of running heads and page numbers in the lines of each page.
+@dataclass(frozen=True, slots=True)
+class Heads:
+    """Places in the lines of a page: of running heads, and of the heading that comes again."""
+
+    running: frozenset[int] = frozenset()
+    opening: frozenset[int] = frozenset()
+
+
+def running_heads(pages: Sequence[Sequence[Line]]) -> list[Heads]:
+    """Find the running heads and page numbers of each page.
 
     - A head comes again near by, with the same number or with one that has grown as the pages have.
     - A number alone is that of its page, or as far from it as the numbers of two other pages.
     - No head is inside of a line that is none, or far below or above another one.
+    - The first of a run at the top of a page may be the heading of a chapter, which later pages
+      repeat. It is, if it reads so ("Chapter 1"), is larger, or stands lower than the next.
     """
-    places: dict[Key, list[int]] = defaultdict(list)
+    places: dict[Key, dict[int, int]] = defaultdict(dict)  # by page, the first on each
     offsets: Counter[int] = Counter()
     for number, page in enumerate(pages):
-        edges = {at for edge in _edges(page) for at in edge}
-        keys = {key for at in edges for key in _keys(page[at].text, number)}
-        offsets.update({offset for _, offset in keys if offset is not None})
-        for key in keys:
-            places[key].append(number)
+        edges = sorted({at for edge in _edges(page) for at in edge}, key=lambda at: -page[at].top)
+        found = [(key, at) for at in edges for key in _keys(page[at].text, number)]
+        offsets.update({offset for (_, offset), _ in found if offset is not None})
+        for key, at in found:
+            places[key].setdefault(number, at)
     again = {
         (key, number)
         for key, numbers in places.items()
@@ -58,19 +60,56 @@ def running_heads(pages: Sequence[Sequence[Line]]) -> list[frozenset[int]]:
     }
     usual = {1, *(offset for offset, count in offsets.items() if count >= _USUAL)}
 
+    openings = _openings(pages, [own for (_, offset), own in places.items() if offset is None])
+
     def is_head(text: str, number: int) -> bool:
         return _offset_alone(text, number) in usual or any(
             (key, number) in again for key in _keys(text, number)
         )
 
-    return [
-        frozenset(
+    found_heads = []
+    for number, page in enumerate(pages):
+        own = frozenset(at for of, at in openings if of == number)
+        running = (
             at
             for edge in _edges(page)
-            for at in takewhile(lambda at: is_head(page[at].text, number), edge)  # noqa: B023
+            for at in takewhile(
+                lambda at: at not in own and is_head(page[at].text, number),  # noqa: B023
+                edge,
+            )
         )
-        for number, page in enumerate(pages)
-    ]
+        found_heads.append(Heads(frozenset(running), own))
+    return found_heads
+
+
+def _openings(
+    pages: Sequence[Sequence[Line]], runs: Iterable[Mapping[int, int]]
+) -> set[tuple[int, int]]:
+    """Return page and place of the headings that later pages repeat as running heads."""
+    found = set()
+    for places in runs:
+        before = -_NEAR - 1
+        for number, following in pairwise(places):
+            is_first, before = number - before > _NEAR, number
+            at, page = places[number], pages[number]
+            line, again = page[at], pages[following][places[following]]
+            if (
+                is_first
+                and following - number <= _NEAR
+                and at in _edges(page)[0]
+                and (
+                    is_heading([line.text])
+                    or line.size > _LARGER * again.size
+                    or again.top - line.top > line.size
+                )
+                and not any(_repeats(other, line) for other in page if other is not line)
+            ):
+                found.add((number, at))
+    return found
+
+
+def _repeats(line: Line, head: Line) -> bool:
+    return " ".join(line.text.lower().split()).startswith(" ".join(head.text.lower().split()))
 
 
 def _edges(page: Sequence[Line]) -> tuple[list[int], list[int]]:
@@ -93,8 +132,12 @@ def _keys(text: str, page: int) -> Iterator[Key]:
     plain = " ".join(text.lower().split())
     if not _ALONE.fullmatch(plain) and not plain.endswith(_BODY_ENDS):
         yield plain, None
+    heads_chapter = is_heading([text])
     for found in (_NUMBER.match(plain), *list(_NUMBER.finditer(plain))[-1:]):
         if found:
+            rest = " ".join(text.split())[: found.start()].strip()
+            if heads_chapter and rest and not is_heading([rest]):
+                continue  # the number of a chapter, not of a page
             yield plain[: found.start()] + "#" + plain[found.end() :], _value(found[0]) - page
 
 

@@ -1,19 +1,22 @@
 """Make paragraphs of a PDF's lines, which know their places and nothing else.
 
-Running heads, page numbers and the hyphens of divided words become blocks of kind `page`, after
-the paragraph that they stand in.
+Running heads, page numbers and the hyphens of divided words become blocks of kind `page`, marks of
+notes become footnotes, all after the paragraph that they stand in.
 """
 
 import re
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import takewhile
 from statistics import median
 from typing import Final
 
 from vivavoce.books.book import Block, BlockKind
-from vivavoce.books.read.pdf.extract import HYPHEN
-from vivavoce.books.read.pdf.heads import Line, running_heads
+from vivavoce.books.read.pdf.columns import Line, in_reading_order
+from vivavoce.books.read.pdf.contents import contents_of, plain, titles_of
+from vivavoce.books.read.pdf.extract import HYPHEN, MARK, MARK_END
+from vivavoce.books.read.pdf.heads import Heads, running_heads
 from vivavoce.books.read.plain import is_heading, joined
 
 _LARGE: Final = 1.15  # of the usual size: a heading
@@ -31,6 +34,10 @@ _DIVIDED = re.compile(r"([^\W\d_]+)[-\u00ad\u2010\x02]\Z")
 _WORD = re.compile(r"[^\W\d_]+")
 _COMPOUND = re.compile(r"[^\W\d_]+-[^\W\d_]+")
 _HYPHENS: Final = "hyphens at the ends of lines"
+_MARK = re.compile(f"{MARK}([^{MARK_END}]*){MARK_END}")
+# Of a note after a word or its punctuation. A raised number after a digit or a unit is a power.
+_NOTED = re.compile(r"(?:[^\W\d_]{2}|[.,;:!?…。！？、」』)\]\"'”’»*†‡])\Z")
+_UNITS = re.compile(r"(?:\b|\d)[mcdk]m\Z")
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +56,7 @@ class _Layout:
 
     size: float  # of most lines
     compounds: frozenset[str]  # words with a hyphen inside a line
+    titles: frozenset[str]  # of chapters, as a table of contents has them
     lines: list[Line] = field(default_factory=list)
     kind: BlockKind = "paragraph"
     page: int = 0
@@ -60,16 +68,25 @@ class _Layout:
         bottom = self.lines[0].bottom if self.lines else 0.0
         if self.lines:
             text, hyphens = self._joined()
-            yield Placed(Block(text, self.kind), self.page, bottom, self.lines[0].size)
+            text, marks = _without_marks(text)
+            if text:
+                yield Placed(Block(text, self.kind), self.page, bottom, self.lines[0].size)
             if hyphens:
                 yield Placed(Block(hyphens, "page", _HYPHENS), self.page, bottom)
+            yield from (Placed(Block(mark, "footnote"), self.page, bottom) for mark in marks)
         yield from (Placed(block, self.page, bottom) for block in self.later)
         self.lines, self.later = [], []
 
-    def take(self, line: Line, page: int, margin: float, right: float) -> Iterator[Placed]:
+    def take(
+        self, line: Line, page: int, margins: tuple[float, float], kind: BlockKind = "paragraph"
+    ) -> Iterator[Placed]:
         """Add a line to the paragraph, or begin a new one with it."""
+        margin, right = margins
         large = line.size >= _LARGE * self.size and len(line.text) <= _HEADING_CHARS
-        kind: BlockKind = "heading" if large or is_heading([line.text]) else "paragraph"
+        words = _without_marks(line.text)[0]
+        named = is_heading([words]) or plain(words) in self.titles
+        if kind == "paragraph" and (large or named):
+            kind = "heading"
         if self.lines and (kind != self.kind or self._begins(line, page, margin, right)):
             yield from self.flush()
         if not self.lines:
@@ -81,7 +98,7 @@ class _Layout:
     def _begins(self, line: Line, page: int, margin: float, right: float) -> bool:
         last = self.lines[-1]
         height = self.size
-        if abs(line.size - last.size) > _SAME * height:
+        if abs(line.size - last.size) > _SAME * height or self.kind == "contents":
             return True
         below = last.top - line.top
         if page == self.last_page and (below > _GAP * max(height, line.size)):
@@ -117,43 +134,53 @@ def paragraphs(pages: Sequence[Sequence[Line]]) -> list[Placed]:
     sizes = [line.size for page in pages for line in page for _ in range(1 + len(line.text) // 20)]
     if not sizes:
         return []
-    text = "\n".join(line.text for page in pages for line in page)
+    ordered = [in_reading_order(page) for page in pages]
+    text = "\n".join(line.text for page in ordered for line in page)
     compounds = frozenset(word.lower() for word in _COMPOUND.findall(text))
-    heads = running_heads(pages)
-    layout = _Layout(median(sizes), compounds)
-    return _ranked(list(_placed(layout, pages, heads)))
+    tables = contents_of(ordered)
+    layout = _Layout(median(sizes), compounds, titles_of(ordered, tables))
+    placed = _placed(layout, ordered, running_heads(ordered), tables)
+    return _ranked(list(placed), layout.titles)
 
 
-def _ranked(placed: list[Placed]) -> list[Placed]:
+def _ranked(placed: list[Placed], titles: frozenset[str]) -> list[Placed]:
     """Give headings their levels: 1 for "Chapter 1" and the like, below that by their sizes."""
     sizes = {round(each.size) for each in placed if each.block.kind == "heading"}
     ranks = {size: min(rank, _LOWEST) for rank, size in enumerate(sorted(sizes, reverse=True), 2)}
     return [
-        replace(each, block=replace(each.block, level=_level(each, ranks)))
+        replace(each, block=replace(each.block, level=_level(each, ranks, titles)))
         if each.block.kind == "heading"
         else each
         for each in placed
     ]
 
 
-def _level(placed: Placed, ranks: Mapping[int, int]) -> int:
-    return 1 if is_heading([placed.block.text]) else ranks[round(placed.size)]
+def _level(placed: Placed, ranks: Mapping[int, int], titles: frozenset[str]) -> int:
+    text = placed.block.text
+    return 1 if is_heading([text]) or plain(text) in titles else ranks[round(placed.size)]
 
 
 def _placed(
-    layout: _Layout, pages: Sequence[Sequence[Line]], heads: Sequence[frozenset[int]]
+    layout: _Layout,
+    pages: Sequence[Sequence[Line]],
+    heads: Sequence[Heads],
+    tables: Sequence[frozenset[int]],
 ) -> Iterator[Placed]:
+    unfinished = False  # the last note of the page before
     for number, page in enumerate(pages):
-        body = [line for at, line in enumerate(page) if at not in heads[number]]
-        notes = _notes(body, layout.size)
+        running, opening = heads[number].running, heads[number].opening
+        body = [line for at, line in enumerate(page) if at not in running]
+        notes = _notes(body, layout.size, unfinished)
+        unfinished = bool(notes) and not _SENTENCE_END.search(notes[-1].text)
         noted = {id(line) for line in notes}
         margins = _margins(body)
         for at, line in enumerate(page):
-            if at in heads[number]:
-                layout.later.append(Block(line.text.replace(HYPHEN, "-"), "page"))
+            if at in running:
+                layout.later.append(Block(_plain(line.text), "page"))
             elif id(line) not in noted:
-                margin, right = _margin(margins, line)
-                yield from layout.take(line, number, margin, right)
+                kind: BlockKind = "contents" if at in tables[number] else "paragraph"
+                kind = "heading" if at in opening else kind
+                yield from layout.take(line, number, _margin(margins, line), kind)
         layout.later += _note_blocks(notes)
         if not layout.lines:
             layout.page = number
@@ -181,23 +208,44 @@ def _margin(margins: Sequence[tuple[float, float]], line: Line) -> tuple[float, 
     return found[-1] if found else (line.left, line.right)
 
 
-def _notes(lines: Sequence[Line], size: float) -> list[Line]:
-    """Return the small lines at the foot of a page that begin with the mark of a note."""
-    notes: list[Line] = []
+def _notes(lines: Sequence[Line], size: float, unfinished: bool) -> list[Line]:
+    """Return the small lines at the foot of each column that begin with the mark of a note.
+
+    If the last note of the page before is `unfinished`, they need no mark.
+    """
+    columns: dict[int, list[Line]] = defaultdict(list)
     for line in sorted(lines, key=lambda line: line.bottom):
-        if line.size > _SMALL * size:
-            break
-        notes.append(line)
-    notes.reverse()
-    first = next((at for at, line in enumerate(notes) if _NOTE_MARK.match(line.text)), len(notes))
-    del notes[:first]
-    return notes if len(notes) < len(lines) else []
+        columns[line.column].append(line)
+    found: list[Line] = []
+    for column in columns.values():
+        notes = list(takewhile(lambda line: line.size <= _SMALL * size, column))[::-1]
+        marked = (at for at, line in enumerate(notes) if _NOTE_MARK.match(_plain(line.text)))
+        found += notes[0 if unfinished else next(marked, len(notes)) :]
+    return found if len(found) < len(lines) else []
 
 
 def _note_blocks(lines: Sequence[Line]) -> list[Block]:
     notes: list[list[str]] = []
     for line in lines:
-        if not notes or _NOTE_MARK.match(line.text):
+        if not notes or _NOTE_MARK.match(_plain(line.text)):
             notes.append([])
-        notes[-1].append(line.text.replace(HYPHEN, "-"))
+        notes[-1].append(_plain(line.text))
     return [Block(joined(note), "footnote") for note in notes]
+
+
+def _plain(text: str) -> str:
+    """Return a line as it looks."""
+    return text.replace(HYPHEN, "-").replace(MARK, "").replace(MARK_END, "")
+
+
+def _without_marks(text: str) -> tuple[str, list[str]]:
+    """Return a text without the marks of notes, and the marks."""
+    parts, marks, at = list[str](), list[str](), 0
+    for mark in _MARK.finditer(text):
+        parts.append(text[at : mark.start()])
+        before, at = parts[-1] or "".join(parts[-2:]), mark.end()
+        if _NOTED.search(before) and not _UNITS.search(before):
+            marks.append(mark[1])
+        else:
+            parts.append(mark[1])
+    return " ".join("".join([*parts, text[at:]]).split()), marks

@@ -8,12 +8,14 @@ from typing import Any, Final
 
 from vivavoce.books.book import Book, Choices
 from vivavoce.books.read.chapters import Draft, by_headings, finished
-from vivavoce.books.read.pdf.heads import Line
+from vivavoce.books.read.dates import date_of
+from vivavoce.books.read.pdf.columns import Line
 from vivavoce.books.read.pdf.layout import Placed, paragraphs
 from vivavoce.books.read.refusal import refused, title_of
 from vivavoce.errors import MissingDependency
 
 TIMEOUT_S: Final = 600.0
+_CHAPTERS: Final = 3  # without a title page: more than an outline of one line has
 _CHILD: Final = "vivavoce.books.read.pdf.extract"
 
 
@@ -40,8 +42,15 @@ def read_pdf(data: bytes, name: str, choices: Choices) -> Book:
     title = " ".join((meta.get("Title") or "").split()) or title_of(name)
     author = " ".join((meta.get("Author") or "").split())
     marks = [_Mark(*mark) for mark in found["outline"]]
-    drafts = _by_outline(placed, marks) if marks else list(by_headings([p.block for p in placed]))
-    return Book(title, finished(drafts, choices, title), (author,) if author else ())
+    drafts = list(by_headings([each.block for each in placed]))
+    if len(marks) > 1 or len(drafts) < _CHAPTERS:
+        drafts = _by_outline(placed, marks) if marks else drafts
+    return Book(
+        title,
+        finished(drafts, choices, title),
+        (author,) if author else (),
+        modified=date_of(meta.get("ModDate") or meta.get("CreationDate") or ""),
+    )
 
 
 def _extracted(data: bytes, name: str) -> dict[str, Any]:  # JSON

@@ -17,7 +17,7 @@ from vivavoce.books.write.epub.package import (
 )
 from vivavoce.books.write.epub.pages import STYLE, clips, page
 from vivavoce.books.write.mux import FORMS, write_audio
-from vivavoce.books.write.options import WriteOptions
+from vivavoce.books.write.options import WriteOptions, made_of
 from vivavoce.books.write.sound import sound_for
 from vivavoce.books.write.tags import COVER_NAMES, cover_of, titles, track_tags
 
@@ -28,7 +28,8 @@ def write_epub(narration: Narration, path: Path, options: WriteOptions) -> None:
     """Write the book to `path`: a page for each chapter, with its audio and its overlay."""
     whole = sum(chapter.samples for chapter in narration.chapters)
     items, done = list[Item](), 0
-    with Archive(path, options.made) as archive:
+    made = made_of(narration.book, options)
+    with Archive(path, made) as archive:
         archive.add("mimetype", b"application/epub+zip", packed=False)
         archive.add("META-INF/container.xml", CONTAINER.encode("utf-8"))
         for number, title in enumerate(titles(narration.book), 1):
@@ -42,7 +43,7 @@ def write_epub(narration: Narration, path: Path, options: WriteOptions) -> None:
             archive.add(f"{_FOLDER}/{name}", text.encode("utf-8"))
         if (cover := cover_of(narration.book.cover)) is not None:
             archive.add(f"{_FOLDER}/{COVER_NAMES[cover.media_type]}", cover.data, packed=False)
-        archive.add(PACKAGE, package(narration, items, options.made).encode("utf-8"))
+        archive.add(PACKAGE, package(narration, items, made).encode("utf-8"))
 
 
 def _write_chapter(
