@@ -16,13 +16,15 @@ from tests.conftest import serving
 from tests.web.conftest import FLAGS, browser_path
 
 from vivavoce.api.app import create_app
+from vivavoce.client import Client, Consent
 from vivavoce.settings import Settings
 
 DOCS = Path(__file__).parent.parent / "docs"
-WIDTH, HEIGHT = 880, 1000  # CSS pixels
+WIDTH, HEIGHT = 880, 1600  # CSS pixels
 BOOKS_HEIGHT = 1560
 MAX_BYTES = 150_000
 VOICE = "heart"
+WORDS = "The lamp is on the table, and the door is open. Somebody is at home."
 PARAGRAPH = (
     "On day {0} the rain had stopped by morning, and the street smelled of wet stone and coffee. "
     "In house {0}, above the bakery, a radio was playing an old song, and nobody was in a hurry."
@@ -37,8 +39,10 @@ def main() -> None:
         with serving(create_app(settings)) as url, sync_playwright() as play:
             browser = play.chromium.launch(executable_path=browser_path(), args=FLAGS.split())
             page = browser.new_page(viewport={"width": WIDTH, "height": HEIGHT})
+            _keep_voices(url)
             page.goto(url)
             _speak(page)
+            _show_voices(page)
             page.screenshot(path=DOCS / "page.png")
             page.set_viewport_size({"width": WIDTH, "height": BOOKS_HEIGHT})
             page.goto(f"{url}/books")
@@ -52,6 +56,15 @@ def main() -> None:
             sys.exit(f"{picture.name} has more than {MAX_BYTES:,} bytes: make it smaller")
 
 
+def _keep_voices(url: str) -> None:
+    """Save a mix, and the voice of a recording."""
+    with Client(url, timeout_s=300) as client:  # the models are being loaded
+        client.voices.mix("evening", "af_bella(2)+af_sky(1)", description="Close and calm.")
+        recording = client.speak(WORDS, speaker=VOICE).data
+        consent = Consent("Anna Lind", "You may use my voice.")
+        client.voices.add("anna", recording, words=WORDS, consent=consent, languages=["en"])
+
+
 def _speak(page: Page) -> None:
     """Speak the page's text to its end, with a voice whose name is visible."""
     speakers = page.get_by_label("Speaker")
@@ -59,6 +72,11 @@ def _speak(page: Page) -> None:
     speakers.select_option(VOICE)
     page.get_by_role("button", name="Speak").click()
     page.locator("main[data-state=done]").wait_for(timeout=120_000)
+
+
+def _show_voices(page: Page) -> None:
+    page.get_by_text("Your voices", exact=True).click()
+    page.get_by_role("button", name="Try anna").wait_for()
 
 
 def _narrate(page: Page, folder: Path) -> None:

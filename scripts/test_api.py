@@ -675,6 +675,7 @@ def add_refusal(method: str, path: str, body: object, status: int) -> None:
 
 
 add_refusal("POST", VOICES, {"name": "", "formula": "-"}, 422)
+add_refusal("POST", f"{VOICES}/check", {"ref_audio": ""}, 422)
 add_refusal("POST", f"{VOICES}/design", {"description": ""}, 422)
 add_refusal("POST", f"{VOICES}/import", {"file": "!"}, 422)
 add_refusal("POST", f"{VOICES}/{{voice}}/revoke", None, 404)

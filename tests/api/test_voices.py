@@ -113,6 +113,20 @@ async def test_bad_recording_is_refused_and_leaves_nothing(
     assert not (tmp_path / "voices").exists()
 
 
+async def test_recording_is_checked_before_it_is_saved(
+    server: httpx.AsyncClient, tmp_path: Path
+) -> None:
+    path = f"{VOICES}/check"
+    checked = (await server.post(path, json={"ref_audio": SPOKEN})).json()
+    assert checked["duration_s"] == pytest.approx(4, abs=0.05)
+    assert [warning[:10] for warning in checked["warnings"]] == ["very noisy"]
+    assert checked["warnings"] == (await server.post(VOICES, json=CLONE)).json()["warnings"]
+    short = base64.b64encode(wav_bytes(NOISE[:9_000], 24_000)).decode()
+    for wrong in ({"ref_audio": short}, {"ref_audio": "!"}, {}):
+        answer = await server.post(path, json=wrong)
+        assert (answer.status_code, error(answer)[2]) == (422, "ref_audio"), answer.text
+
+
 async def test_recording_without_a_base_checkpoint_says_how_to_get_one(
     server: httpx.AsyncClient,
 ) -> None:

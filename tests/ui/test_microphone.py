@@ -51,6 +51,7 @@ def test_voice_is_recorded_saved_exported_imported_renamed_and_deleted(
         time = page.get_by_test_id("stAudioInputWaveformTimeCode")
         expect(time).to_have_text("00:04", timeout=60_000)
         page.get_by_role("button", name="Stop recording").click()
+        page.get_by_text("s of sound.").wait_for()
         page.get_by_role("textbox", name="Words of the recording").fill(WORDS)
         page.get_by_role("textbox", name="Who speaks, and agrees").fill("Anna Lind")
         page.get_by_role("textbox", name="What they said to agree").fill("You may use my voice.")

@@ -17,6 +17,7 @@ from tests.ui.test_page import SCRIPT
 from vivavoce.api.app import create_app
 from vivavoce.audio import wav_bytes
 from vivavoce.client import Client, SavedVoice
+from vivavoce.keys import FILE_NAME, KeyFile
 from vivavoce.settings import Settings
 from vivavoce.ui.launch import SERVER_URL
 
@@ -84,6 +85,7 @@ def test_voice_of_the_microphone_is_saved_listed_revoked_and_deleted(
     agree(page)
     page.text_input(key="voice name 0").input("anna")
     run(page)
+    assert r"2.0 s of sound. It is short\: 2.0 s of sound, and" in shown(page)
     press(page, "save voice")
     assert "Saved anna. The recording is short" in page.main.success[0].value
     [voice] = saved(url)
@@ -92,13 +94,25 @@ def test_voice_of_the_microphone_is_saved_listed_revoked_and_deleted(
     assert voice.consent is not None
     assert (voice.consent.by, voice.consent.expires) == ("Anna Lind", date(2999, 1, 31))
     assert "recording, Deutsch · Anna Lind agrees until 2999-01-31" in shown(page)
-    assert "> You may use my voice." in shown(page)
     assert page.text_input(key="voice name 1").value == ""
 
     press(page, f"try {voice.id}")
     assert "Base checkpoint" in page.main.warning[0].value
+    of = f"of {voice.id} 0"
+    assert page.text_input(key=f"consent words {of}").value == "You may use my voice."
+    page.text_input(key=f"consent words {of}").input("")
+    press(page, f"renew {voice.id} 0")
+    assert "lacks 'words'" in page.main.warning[0].value
+    page.text_input(key=f"consent words {of}").input("For letters only.")
+    page.date_input(key=f"consent until {of}").set_value(date(2999, 2, 28))
+    press(page, f"renew {voice.id} 0")
+    assert page.main.success[0].value == "The consent to anna is saved."
+    assert "Anna Lind agrees until 2999-02-28" in shown(page)
+    [renewed] = saved(url)
+    assert [one.consent for one in renewed.former_consents] == [voice.consent]
     press(page, f"revoke {voice.id}")
     assert "its consent was revoked" in shown(page)
+    assert not [one for one in page.text_input if one.key == f"consent words of {voice.id} 2"]
     press(page, f"delete {voice.id}")
     assert page.main.success[0].value == "Deleted anna."
     assert saved(url) == ()
@@ -112,9 +126,8 @@ def test_upload_is_saved_and_a_bad_one_is_refused_in_words(page: AppTest, url: s
     agree(page)
     page.text_input(key="voice name 0").input("anna")
     run(page)
-    press(page, "save voice")
     assert "cannot be read as wav" in page.main.warning[0].value
-    assert saved(url) == ()
+    assert page.button(key="save voice").disabled
     page.file_uploader(key="upload 0").set_value(("noise.wav", NOISE, "audio/wav"))
     page.text_input(key="consent by 0").input("")
     run(page)
@@ -122,7 +135,31 @@ def test_upload_is_saved_and_a_bad_one_is_refused_in_words(page: AppTest, url: s
     assert "lacks 'by'" in page.main.warning[0].value
     agree(page)
     press(page, "save voice")
-    assert [voice.words for voice in saved(url)] == [None]
+    [voice] = saved(url)
+    assert voice.words is None
+    assert "without the words of its recording" in shown(page)
+    page.text_area(key=f"words {voice.id} 0").input(" Nothing but noise. ")
+    press(page, f"change {voice.id} 0")
+    assert page.main.success[0].value == "Changed anna."
+    [voice] = saved(url)
+    assert voice.words == "Nothing but noise."
+    assert "without the words" not in shown(page)
+
+
+def test_shared_voice_of_another_key_can_be_tried_and_not_changed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    keys = KeyFile(tmp_path / FILE_NAME)
+    one, two = keys.create("one", ("manage", "speak")), keys.create("two")
+    with serving(create_app(Settings(data_dir=tmp_path), tone_pool())) as url:
+        with Client(url, api_key=one) as client:
+            voice = client.voices.mix("evening", MIX, shared=True)
+        page = opened(url, monkeypatch)
+        page.text_input(key="api_key").input(two)
+        run(page)
+        assert "evening" in shown(page)
+        keys_of_voice = [one.key for one in page.button if voice.id in str(one.key)]
+        assert keys_of_voice == [f"try {voice.id}"]
 
 
 def test_mix_is_saved_without_kokoro_and_a_wrong_one_refused(page: AppTest, url: str) -> None:
@@ -141,7 +178,7 @@ def test_saved_voice_gets_another_name_description_and_labels(page: AppTest, url
     with Client(url) as client:
         voice = client.voices.mix("evening", MIX, labels={"mood": "calm", "age": "old"})
     run(page)
-    assert r"mood\: calm · age\: old" in shown(page)
+    assert r"af\_bella(0.67)+af\_sky(0.33) · mood\: calm · age\: old" in shown(page)
     page.text_input(key=f"name {voice.id} 0").input("no name")
     press(page, f"change {voice.id} 0")
     assert "cannot be a voice's" in page.main.warning[0].value
@@ -153,7 +190,8 @@ def test_saved_voice_gets_another_name_description_and_labels(page: AppTest, url
     [changed] = saved(url)
     assert (changed.name, changed.description) == ("night", "Soft, *near*.")
     assert changed.labels == {"mood": "calm: very", "quiet": ""}
-    assert r"Soft, \*near\*." in shown(page)
+    assert r"mood\: calm\: very · quiet" in shown(page)
+    assert r"Soft, \*near\*" in shown(page)
     assert page.text_input(key=f"name {voice.id} 1").value == "night"
 
 

@@ -45,7 +45,9 @@ async def test_mix_is_made_found_changed_and_removed(remote: AsyncClient) -> Non
 async def test_recording_is_kept_with_its_consent(remote: AsyncClient, tmp_path: Path) -> None:
     recording = tmp_path / "anna.wav"
     recording.write_bytes(SPOKEN)
+    checked = await remote.voices.check(recording)
     made = await remote.voices.add("anna", recording, words="Some words.", consent=CONSENT)
+    assert (round(checked.duration_s), checked.warnings) == (4, made.warnings)
     assert (made.kind, made.words, made.consent) == ("cloned", "Some words.", CONSENT)
     assert made.warnings[0].startswith("very noisy")
     with pytest.raises(Unsupported, match="Base checkpoint"):
@@ -113,6 +115,7 @@ async def test_wrong_voices_raise_what_the_server_found(
 def test_blocking_client_does_the_same(tmp_path: Path) -> None:
     app = create_app(Settings(data_dir=tmp_path), tone_pool())
     with serving(app) as url, Client(url) as client:
+        assert client.voices.check(SPOKEN).warnings
         anna = client.voices.add("anna", SPOKEN, words="Some words.", consent=CONSENT)
         warm = client.voices.mix("warm", "af_bella(2)+af_sky(1)", description="Soft.")
         assert client.voices.list() == (replace(anna, warnings=()), warm)

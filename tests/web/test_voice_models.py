@@ -68,16 +68,18 @@ def test_recording_is_tried_before_and_after_it_is_saved(
     form.get_by_label("Or a file").set_input_files(tmp_path / "noise.wav")
     form.get_by_label("Words of the recording").fill(WORDS)
     form.get_by_role("button", name="Try").click()
-    expect(form.get_by_role("status")).to_have_text("Finished.", timeout=SPOKEN_MS)
+    expect(page.locator("#clone-status")).to_have_text("Finished.", timeout=SPOKEN_MS)
     expect(form.locator(".note")).to_be_hidden()
     spoken_s = pytest.approx(12 * 0.08, abs=0.05)
     assert scheduled_s(page) == spoken_s
     agree(page)
     name_and_save(form, "anna")
-    expect(form.get_by_role("status")).to_contain_text("Saved anna.")
+    expect(page.locator("#clone-status")).to_contain_text("Saved anna.")
     expect(page.get_by_label("Speaker").locator("option", has_text="anna")).to_be_attached()
     page.get_by_role("button", name="Try anna").click()
-    expect(page.locator("#voices-status")).to_have_text("Finished.", timeout=SPOKEN_MS)
+    expect(saved(page).filter(has_text="anna").get_by_role("status")).to_have_text(
+        "Finished.", timeout=SPOKEN_MS
+    )
     assert scheduled_s(page) == spoken_s
     page.close()
 

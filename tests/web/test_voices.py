@@ -128,7 +128,7 @@ def voices_at(url: str) -> list[dict[str, object]]:
     return found
 
 
-def test_recorded_voice_is_saved_listed_renamed_and_deleted(
+def test_recorded_voice_is_saved_listed_changed_and_deleted(
     context: BrowserContext, tmp_path: Path
 ) -> None:
     with toned(tmp_path) as url:
@@ -149,14 +149,17 @@ def test_recorded_voice_is_saved_listed_renamed_and_deleted(
         assert max(levels) - min(levels) > 0.1
         expect(page.locator("#recorded")).to_have_text(re.compile(r"^[4-9]\.\d s$"))
         form.get_by_role("button", name="Stop recording").click()
-        expect(form.get_by_role("status")).to_contain_text("Recorded.")
+        expect(page.locator("#clone-status")).to_contain_text("Recorded.")
         expect(page.locator("#level")).to_have_js_property("value", 0)
+        expect(form.get_by_role("button", name="Record again")).to_have_accessible_description(
+            re.compile(r"\d\.\d s of sound\. ")
+        )
         expect(form.get_by_label("Words of the recording")).to_have_value(
             re.compile("^Jeden Abend")
         )
         page.evaluate("scheduled.length = 0")
         form.get_by_role("button", name="Listen").click()
-        expect(form.get_by_role("status")).to_have_text("Finished.", timeout=SPOKEN_MS)
+        expect(page.locator("#clone-status")).to_have_text("Finished.", timeout=SPOKEN_MS)
         [piece] = page.evaluate("scheduled")
         assert len(piece["samples"]) / piece["rate"] > 3
         assert max(piece["samples"]) > 3_000
@@ -165,7 +168,7 @@ def test_recorded_voice_is_saved_listed_renamed_and_deleted(
         agree(page)
         form.get_by_label("Last day").fill("2999-01-31")
         name_and_save(form, "anna")
-        expect(form.get_by_role("status")).to_contain_text("Saved anna.")
+        expect(page.locator("#clone-status")).to_contain_text("Saved anna.")
         expect(saved(page)).to_contain_text(["anna"])
         expect(saved(page)).to_contain_text(
             ["Recording, German · Anna Lind agrees until 2999-01-31"]
@@ -185,20 +188,62 @@ def test_recorded_voice_is_saved_listed_renamed_and_deleted(
 
         page.get_by_role("button", name="Try anna").click()
         expect(saved(page).get_by_role("alert")).to_contain_text(MISSING)
-        page.get_by_role("button", name="Rename anna").click()
-        new_name = page.get_by_label("New name of anna")
-        new_name.fill("an na")
-        new_name.press("Enter")
-        expect(saved(page).get_by_role("alert")).to_contain_text("cannot be a voice's")
-        new_name.fill("anna-2")
-        new_name.press("Enter")
-        expect(page.get_by_role("button", name="Rename anna-2")).to_be_focused()
-        assert voices_at(url)[0]["name"] == "anna-2"
+        page.get_by_role("button", name="Edit anna").click()
+        changes = page.get_by_role("form", name="Changes of anna")
+        expect(changes.get_by_label("Name")).to_be_focused()
+        changes.get_by_label("Name").fill("an na")
+        changes.get_by_label("Name").press("Enter")
+        expect(changes.get_by_label("Name")).to_have_accessible_description(
+            re.compile("cannot be a voice's")
+        )
+        expect(changes.get_by_label("Name")).to_be_focused()
+        changes.get_by_label("Name").press("Escape")
+        expect(page.get_by_role("button", name="Edit anna")).to_be_focused()
+        page.keyboard.press("Enter")
+        changes.get_by_label("Name").fill("anna-2")
+        changes.get_by_label("Description").fill("Reads letters.")
+        changes.get_by_label("Labels").fill("mood: calm: very\n\nquiet")
+        changes.get_by_label("Words of the recording").fill("")
+        changes.get_by_label("Name").press("Enter")
+        words = changes.get_by_label("Words of the recording")
+        expect(words).to_have_accessible_description(re.compile("Words is empty"))
+        expect(words).to_be_focused()
+        words.fill("The lamp is on the table.")
+        changes.get_by_role("button", name="Save changes").click()
+        expect(page.get_by_role("button", name="Edit anna-2")).to_be_focused()
+        expect(page.locator("#voices-status")).to_have_text("Changed anna-2.")
+        expect(saved(page)).to_contain_text("Reads letters · mood: calm: very · quiet")
+        [changed] = voices_at(url)
+        assert (changed["name"], changed["words"]) == ("anna-2", "The lamp is on the table.")
+        assert changed["formerly"] == [voice["id"]]
+
+        page.get_by_role("button", name="Consent anna-2").click()
+        record = page.get_by_role("form", name="Consent of anna-2")
+        expect(record.get_by_label("Who speaks, and agrees")).to_have_value("Anna Lind")
+        record.get_by_label("What they said to agree").fill("")
+        record.get_by_role("button", name="Save consent").click()
+        expect(record.get_by_label("What they said to agree")).to_have_accessible_description(
+            re.compile("Write down")
+        )
+        record.get_by_label("What they said to agree").fill("Letters and books.")
+        record.get_by_label("Last day").fill("2001-01-31")
+        record.get_by_role("button", name="Save consent").click()
+        expect(record.get_by_label("Last day")).to_have_accessible_description(
+            re.compile("is over")
+        )
+        record.get_by_label("Last day").fill("2999-02-28")
+        record.get_by_role("button", name="Save consent").click()
+        expect(page.get_by_role("button", name="Consent anna-2")).to_be_focused()
+        expect(saved(page)).to_contain_text("Anna Lind agrees until 2999-02-28")
+        [renewed] = voices_at(url)
+        assert renewed["consent"]["words"] == "Letters and books."  # type: ignore[index]  # JSON
+        assert len(renewed["former_consents"]) == 1  # type: ignore[arg-type]  # JSON
 
         page.on("dialog", lambda dialog: dialog.accept())
         page.get_by_role("button", name="Revoke anna-2").click()
         expect(saved(page)).to_contain_text("consent was revoked")
         expect(page.get_by_role("button", name="Try anna-2")).to_have_count(0)
+        expect(page.get_by_role("button", name="Edit anna-2")).to_be_focused()
         page.get_by_role("button", name="Delete anna-2").click()
         expect(page.get_by_text("Deleted anna-2.")).to_be_visible()
         expect(saved(page)).to_have_count(0)
@@ -243,9 +288,10 @@ def test_mix_is_tried_saved_chosen_exported_and_imported(
     expect(page.get_by_label("Speaker").locator("option", has_text="calm")).to_be_attached()
 
     page.get_by_role("button", name="Try calm").click()
-    expect(page.locator("#voices-status")).to_have_text("Spoken by kokoro…", timeout=SPOKEN_MS)
+    status = saved(page).get_by_role("status")
+    expect(status).to_have_text("Spoken by kokoro…", timeout=SPOKEN_MS)
     page.get_by_role("button", name="Stop calm").click()
-    expect(page.locator("#voices-status")).to_have_text("Stopped.")
+    expect(status).to_have_text("Stopped.")
     assert page.evaluate("silentSoon()")
     expect(page.get_by_role("button", name="Try calm")).to_be_visible()
     with page.expect_download() as download:
@@ -289,8 +335,6 @@ def test_upload_that_is_no_recording_is_refused_beside_the_file(
         name_and_save(form, "anna")
         expect(file).to_have_accessible_description(re.compile("Record a voice, or choose a file"))
         file.set_input_files(tmp_path / "bad.wav")
-        agree(page)
-        form.get_by_role("button", name="Save").click()
         expect(file).to_have_accessible_description(
             re.compile("^The recording cannot be read as wav")
         )
@@ -300,15 +344,17 @@ def test_upload_that_is_no_recording_is_refused_beside_the_file(
         assert voices_at(url) == []
 
         file.set_input_files(tmp_path / "noise.wav")
+        expect(page.locator("#recording-facts")).to_contain_text("4.0 s of sound. It is very noisy")
         form.get_by_label("Who speaks, and agrees").fill("")
         form.get_by_role("button", name="Save").click()
         by = form.get_by_label("Who speaks, and agrees")
-        expect(by).to_have_accessible_description(re.compile("consent lacks 'by'", re.I))
+        expect(by).to_have_accessible_description(re.compile("Say who speaks, and agrees"))
+        expect(by).to_be_focused()
         agree(page)
         name_and_save(form, "no name")
         expect(form.get_by_label("Name", exact=True)).to_be_focused()
         name_and_save(form, "anna")
-        expect(form.get_by_role("status")).to_contain_text(
+        expect(page.locator("#clone-status")).to_contain_text(
             "Saved anna. The recording is very noisy"
         )
         page.close()
@@ -432,7 +478,7 @@ def test_no_part_of_the_voices_is_wider_than_the_screen(
         for name in PARTS:
             unfold(page, name)
             assert page.evaluate("document.documentElement.scrollWidth") <= width
-        page.get_by_role("button", name="Rename").click()
+        page.get_by_role("button", name="Edit").click()
         assert page.evaluate("document.documentElement.scrollWidth") <= width
         page.close()
 

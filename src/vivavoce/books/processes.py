@@ -82,7 +82,7 @@ class Processes(Executor):
         except (OSError, EOFError, pickle.UnpicklingError) as error:
             process = None
             raise EngineFault(
-                "a process that makes files was ended, perhaps for want of memory: free some, and retry"
+                "a process that makes files ended early: free some memory, and retry the job"
             ) from error
         finally:
             self._idle.put(process)

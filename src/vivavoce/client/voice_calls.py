@@ -70,6 +70,14 @@ class SavedVoice:
 
 
 @dataclass(frozen=True, slots=True)
+class RecordingCheck:
+    """What a server thinks of a recording. `warnings` say what would make a better one."""
+
+    duration_s: float  # without the silence at both ends
+    warnings: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class VoicePreview:
     """One of the voices that a description made, for `keep`. A server knows it for an hour."""
 
@@ -141,6 +149,11 @@ def add_call(
     return _creating({"name": name, **sent}, facts)
 
 
+def check_call(audio: Path | bytes) -> Call:
+    """Return the request that checks a recording. Raises `BadRequest` if it cannot be read."""
+    return Call("POST", f"{SAVED}/check", {"ref_audio": wire.base64_of(audio, "ref_audio")})
+
+
 def mix_call(name: str, formula: str, facts: VoiceFacts) -> Call:
     return _creating({"name": name, "formula": formula}, facts)
 
@@ -184,6 +197,13 @@ def read_list(response: httpx.Response) -> tuple[SavedVoice, ...]:
     """Parse the voices of `GET /v1/tts/voices`."""
     with wire.expected_shape(response):
         return tuple(map(voice_in, response.json()["voices"]))
+
+
+def read_check(response: httpx.Response) -> RecordingCheck:
+    """Parse the answer of `/v1/tts/voices/check`."""
+    with wire.expected_shape(response):
+        body = response.json()
+        return RecordingCheck(body["duration_s"], tuple(body["warnings"]))
 
 
 def read_previews(response: httpx.Response) -> tuple[VoicePreview, ...]:

@@ -19,11 +19,13 @@ from vivavoce.client.voice_calls import (
     Consent,
     DesignOptions,
     PreviewOptions,
+    RecordingCheck,
     SavedVoice,
     VoiceFacts,
     VoicePreview,
     VoiceTerms,
     add_call,
+    check_call,
     consent_call,
     design_call,
     import_call,
@@ -31,6 +33,7 @@ from vivavoce.client.voice_calls import (
     mix_call,
     path_of,
     preview_call,
+    read_check,
     read_list,
     read_previews,
     read_terms,
@@ -75,6 +78,10 @@ class Voices:
         Example: `client.voices.add("anna", Path("anna.wav"), consent=Consent("Anna", "Yes."))`.
         """
         return read_voice(self._send(add_call(name, audio, words, consent, facts)))
+
+    def check(self, audio: Path | bytes) -> RecordingCheck:
+        """Return what a recording lacks, before `add`. Raises `BadRequest` if it makes no voice."""
+        return read_check(self._send(check_call(audio)))
 
     def mix(self, name: str, formula: str, **facts: Unpack[VoiceFacts]) -> SavedVoice:
         """Save a mix of Kokoro's voices, such as `af_bella(2)+af_sky(1)`."""
@@ -162,6 +169,10 @@ class AsyncVoices:
         """Save the voice of a recording, as `Voices.add` does."""
         call = await asyncio.to_thread(add_call, name, audio, words, consent, facts)
         return read_voice(await self._send(call))
+
+    async def check(self, audio: Path | bytes) -> RecordingCheck:
+        """Return what a recording lacks, as `Voices.check` does."""
+        return read_check(await self._send(await asyncio.to_thread(check_call, audio)))
 
     async def mix(self, name: str, formula: str, **facts: Unpack[VoiceFacts]) -> SavedVoice:
         """Save a mix of Kokoro's voices, such as `af_bella(2)+af_sky(1)`."""

@@ -17,6 +17,7 @@ _HOW = (
     "vivavoce models pull Qwen/Qwen3-TTS-12Hz-0.6B-Base, "
     "then vivavoce serve --qwen Qwen/Qwen3-TTS-12Hz-0.6B-Base"
 )
+_ELSE = "(for other commands set VIVAVOCE_QWEN to it)"
 _MISSING: Mapping[Making, str] = {
     "clone": f"a Base checkpoint of Qwen3-TTS speaks with a recording; get one with {_HOW}",
     "mix": "kokoro mixes voices; get it with vivavoce models pull kokoro",
@@ -83,7 +84,7 @@ class SavedVoices:
         asked = request.model.strip().lower()
         if cloning and asked not in {info.name for info in infos} - set(cloning):
             return
-        needs = f"choose model {cloning[0]!r}" if cloning else f"get one with {_HOW}"
+        needs = f"choose model {cloning[0]!r}" if cloning else f"get one with {_HOW} {_ELSE}"
         raise Unsupported(
             f"speaker {voice.name!r} is a recording, which a Base checkpoint of Qwen3-TTS speaks "
             f"with: {needs}",

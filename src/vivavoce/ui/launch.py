@@ -17,7 +17,9 @@ _OPTIONS: dict[str, object] = {
     "client.toolbarMode": "minimal",
     "logger.level": "warning",
     "server.fileWatcherType": "none",
-    "theme.primaryColor": "#0f766e",
+    # One for both would make the page light on a device in dark mode.
+    "theme.light.primaryColor": "#0f766e",
+    "theme.dark.primaryColor": "#0d9488",
 }
 
 

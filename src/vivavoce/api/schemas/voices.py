@@ -93,6 +93,21 @@ class NewVoice(VoiceFields):
     consent: ConsentBody | None = optional("Needed for a recording.")
 
 
+class RecordingBody(BaseModel):
+    """A recording that might become a voice."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    ref_audio: str = Field(description="The recording, in base64 or as a `data:` URL.")
+
+
+class RecordingInfo(BaseModel):
+    """What a voice would be made of."""
+
+    duration_s: float = Field(description="Without the silence at both ends.")
+    warnings: list[str] = Field(description="What would make a better recording.")
+
+
 class DesignBody(BaseModel):
     """A voice to be made from a description."""
 

@@ -132,11 +132,13 @@ async def _check_models(router: Router) -> None:
 
 def _raise_missing(missing: Sequence[tuple[str, str]]) -> None:
     names = [name for name, _ in missing]
-    what = " and ".join(f"a checkpoint that {does} ({name})" for name, does in missing)
-    pulls = ", ".join(f"vivavoce models pull {name}" for name in names)
+    what = " or ".join(f"{does} ({name})" for name, does in missing)
+    pulls = " and ".join(f"vivavoce models pull {name}" for name in names)
+    chosen = ",".join(names)
     raise Unsupported(
-        f"voices are designed with Qwen3-TTS, and here is not {what}: {pulls}, then vivavoce "
-        f"serve --qwen {','.join(names)} beside those that you have",
+        f"voices are designed with Qwen3-TTS, and no model here {what}: get what is missing with "
+        f"{pulls}, then name {chosen} in the setting qwen, beside those that you have: vivavoce "
+        f"serve --qwen {chosen}, or VIVAVOCE_QWEN={chosen} for other commands",
         field="description",
     )
 

@@ -13,6 +13,7 @@ from vivavoce.ui.notes import draw_error, plain
 from vivavoce.ui.server_state import SPEECH_TIMEOUT_S, Connection
 
 SENTENCES = Path(__file__).parents[2] / "web" / "voices" / "sentences.json"
+WORDS_HELP = "Exactly what is said in it. Without them the voice is less like the speaker's."
 # In the session: what to say, and counts that are in the keys of fields, so that they are emptied
 # when a voice was saved or changed.
 _DONE, _SAVED, _CHANGED = "voices done", "voices saved", "voices changed"

@@ -1,13 +1,13 @@
 """Draw the forms for new voices: recorded or uploaded, mixed, and imported."""
 
-from datetime import date
-
 import streamlit as st
 
-from vivavoce.client import Consent, VoiceTerms
-from vivavoce.ui.notes import plain
-from vivavoce.ui.server_state import Connection
+from vivavoce.client import RecordingCheck, VoiceTerms
+from vivavoce.errors import VivavoceError
+from vivavoce.ui.notes import draw_error, plain
+from vivavoce.ui.server_state import SPEECH_TIMEOUT_S, Connection
 from vivavoce.ui.voices.acts import (
+    WORDS_HELP,
     draw_missing,
     language_name,
     play,
@@ -15,6 +15,7 @@ from vivavoce.ui.voices.acts import (
     sentences,
     times_saved,
 )
+from vivavoce.ui.voices.consent import draw_consent
 
 RECORDINGS = ("wav", "mp3", "flac", "ogg", "m4a", "webm")
 RATE_HZ = 48_000  # of the microphone
@@ -37,15 +38,17 @@ def draw_clone(connection: Connection, terms: VoiceTerms) -> None:
     else:
         read = ""
         file = st.file_uploader("1 to 30 seconds of speech", RECORDINGS, key=f"upload {new}")
+    audio = None if file is None else _checked(connection, file.getvalue())
     words = st.text_area(
         "Words of the recording",
         read,
         key=f"words {new} {source} {spoken}",
-        help="Exactly what is said in it. Without them the voice is less like the speaker's.",
+        help=WORDS_HELP,
     )
-    consent = _draw_consent(required=terms.requires_consent, new=new)
+    st.markdown("**Consent**" if terms.requires_consent else "**Consent** (optional)")
+    st.caption("Kept with the voice. Whoever speaks must agree.")
+    consent = draw_consent(f"{new}", required=terms.requires_consent)
     name = st.text_input("Name", key=f"voice name {new}")
-    audio = None if file is None else file.getvalue()
     with st.container(horizontal=True):
         asked = st.button("Save voice", type="primary", disabled=audio is None, key="save voice")
         tried = "clone" not in terms.missing and st.button(
@@ -64,19 +67,22 @@ def draw_clone(connection: Connection, terms: VoiceTerms) -> None:
         )
 
 
-def _draw_consent(*, required: bool, new: int) -> Consent | None:
-    st.markdown("**Consent**" if required else "**Consent** (optional)")
-    st.caption("Kept with the voice. Whoever speaks must agree.")
-    left, right = st.columns(2)
-    by = left.text_input("Who speaks, and agrees", key=f"consent by {new}")
-    expires = right.date_input(
-        "Last day (optional)", None, date.today(), date.max, key=f"consent until {new}"
-    )
-    words = st.text_input("What they said to agree", key=f"consent words {new}")
-    scope = st.text_input("What it may be used for (optional)", key=f"consent scope {new}")
-    if not (required or by.strip() or words.strip()):
+def _checked(connection: Connection, audio: bytes) -> bytes | None:
+    """Draw what a recording lacks, and return it, or draw why it makes no voice."""
+    try:
+        checked = _check(connection, audio)
+    except VivavoceError as error:
+        draw_error(error)
         return None
-    return Consent(by.strip(), words.strip(), scope.strip(), expires)
+    lacks = " ".join(f"It is {warning}." for warning in checked.warnings)
+    st.caption(f"{checked.duration_s:.1f} s of sound. {plain(lacks) or 'A good recording.'}")
+    return audio
+
+
+@st.cache_data(max_entries=4, show_spinner="Checking the recording …")
+def _check(connection: Connection, audio: bytes) -> RecordingCheck:
+    with connection.client(SPEECH_TIMEOUT_S) as client:
+        return client.voices.check(audio)
 
 
 def draw_mix(connection: Connection, terms: VoiceTerms) -> None:

@@ -36,7 +36,8 @@ export async function attempt(place, fields, action) {
   } catch (error) {
     if (!isExpected(error)) throw error;
     tell(place, "");
-    showError({ field: error.field, message: readable(error.message) }, ids, place);
+    const field = error.field?.replace(/^consent\./, ""); // of a part of it
+    showError({ field, message: readable(error.message) }, ids, place);
   }
 }
 
@@ -46,7 +47,7 @@ function readable(message) {
 }
 
 /** True for an error that a visitor can do something about. */
-export const isExpected = (error) => error instanceof ApiError || error instanceof MicrophoneError;
+const isExpected = (error) => error instanceof ApiError || error instanceof MicrophoneError;
 
 /** Run `action`, which sounds, while `button` says Stop and ends it. */
 export async function whileStop(button, action) {

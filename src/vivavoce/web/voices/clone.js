@@ -4,13 +4,15 @@ import { fillSelect } from "../form.js";
 import { element, silence } from "../stage.js";
 import { attempt, fieldError, tell, value, whileStop } from "./attempt.js";
 import { canRecord, record } from "./recorder.js";
-import { dataUrl } from "./server.js";
+import * as server from "./server.js";
 import { listen } from "./trial.js";
 
 // The fields of the form, by the name that an error of the server has for them.
+// `ref_audio` is where the recording comes from, `file` or `microphone`.
 export const CLONE_FIELDS = {
-  name: "clone-name", ref_audio: "clone-file", ref_text: "clone-words", languages: "clone-language",
-  language: "clone-language", consent: "consent-by",
+  name: "clone-name", ref_audio: "clone-file", file: "clone-file", microphone: "record", ref_text: "clone-words",
+  languages: "clone-language", language: "clone-language", consent: "consent-by", by: "consent-by",
+  words: "consent-words", scope: "consent-scope", expires: "consent-expires",
 };
 const NO_MICROPHONE =
   "A browser lets a page record only over https or on this machine: serve with vivavoce serve --tls-self-signed, or upload a file.";
@@ -26,7 +28,7 @@ export function startClone() {
   element("listen").addEventListener("click", ({ currentTarget }) => {
     attempt("clone", CLONE_FIELDS, () => whileStop(currentTarget, hear));
   });
-  element("clone-file").addEventListener("change", upload);
+  element("clone-file").addEventListener("change", () => attempt("clone", CLONE_FIELDS, upload));
   if (canRecord()) return;
   element("record").disabled = true;
   element("microphone").textContent = NO_MICROPHONE;
@@ -45,18 +47,32 @@ export function requireConsent(isRequired) {
   element("consent").textContent = isRequired ? "Consent" : "Consent (optional)";
 }
 
+/** Return the fields of a request that speaks with the recording. */
+export async function sample() {
+  if (!recording) throw fieldError("Record a voice, or choose a file.", "ref_audio");
+  return { ref_audio: await server.dataUrl(recording), ref_text: value("clone-words") || undefined };
+}
+
 /** Return the body that saves the recording. */
 export async function cloneBody() {
-  if (!recording) throw fieldError("Record a voice, or choose a file.", "ref_audio");
-  const [by, words] = [value("consent-by"), value("consent-words")];
-  const [scope, expires] = [value("consent-scope") || undefined, value("consent-expires") || undefined];
   return {
+    ...(await sample()),
     name: value("clone-name"),
-    ref_audio: await dataUrl(recording),
-    ref_text: value("clone-words") || undefined,
     languages: [value("clone-language")].filter(Boolean), // none while they are being fetched
-    consent: by || words || requiresConsent ? { by, words, scope, expires } : undefined,
+    consent: chosenConsent(),
   };
+}
+
+function chosenConsent() {
+  const [by, words, scope, expires] = ["by", "words", "scope", "expires"].map((name) => value(`consent-${name}`));
+  return by || words || requiresConsent ? consentOf({ by, words, scope, expires }) : undefined;
+}
+
+/** Return the record of a consent, of what was filled in. */
+export function consentOf({ by, words, scope, expires }) {
+  if (!by) throw fieldError("Say who speaks, and agrees.", "by");
+  if (!words) throw fieldError("Write down what they said to agree.", "words");
+  return { by, words, scope: scope || undefined, expires: expires || undefined };
 }
 
 /** Empty what belongs to the recording, after it was saved. */
@@ -64,6 +80,7 @@ export function forgetRecording() {
   recording = null;
   for (const id of ["clone-file", "clone-words", "clone-name"]) element(id).value = "";
   element("recorded").textContent = "No recording yet";
+  element("recording-facts").textContent = "";
   element("record").textContent = "Record";
   element("listen").disabled = true;
 }
@@ -83,6 +100,7 @@ async function recordOrStop() {
     const recorded = await record(showLevel, stop.signal);
     element("clone-file").value = "";
     element("clone-words").value = element("reading").textContent;
+    CLONE_FIELDS.ref_audio = CLONE_FIELDS.microphone;
     take(recorded, element("recorded").textContent);
     tell("clone", "Recorded. Listen to it, and correct its words below if you read others.");
   } finally {
@@ -90,6 +108,7 @@ async function recordOrStop() {
     element("record").textContent = recording ? "Record again" : "Record";
     element("level").value = 0;
   }
+  await check();
 }
 
 function showLevel(level, seconds) {
@@ -97,12 +116,24 @@ function showLevel(level, seconds) {
   element("recorded").textContent = `${seconds.toFixed(1)} s`;
 }
 
-function upload() {
+async function upload() {
   const [file] = element("clone-file").files;
   if (!file) return;
   const wasRead = Object.values(sentences).some(({ read }) => read === value("clone-words"));
   if (wasRead) element("clone-words").value = ""; // they belong to a recording that the file replaces
+  CLONE_FIELDS.ref_audio = CLONE_FIELDS.file;
   take(file, file.name);
+  await check();
+}
+
+/** Show what the recording lacks, before it is saved. */
+async function check() {
+  const asked = recording;
+  element("recording-facts").textContent = "";
+  const { duration_s, warnings } = await server.checked(recording);
+  if (asked !== recording) return;
+  const lacks = warnings.map((warning) => `It is ${warning}.`).join(" ");
+  element("recording-facts").textContent = `${duration_s.toFixed(1)} s of sound. ${lacks || "A good recording."}`;
 }
 
 function take(blob, label) {

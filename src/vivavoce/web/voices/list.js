@@ -14,33 +14,51 @@ export function buttonOf(list, voice, name) {
   return list.querySelector(`[data-voice="${voice.id}"] [data-action="${name}"]`);
 }
 
-/** Put a field for another name in place of a voice's buttons. `rename(name)` may throw. */
-export function askName(list, voice, { rename, cancel }) {
-  const item = list.querySelector(`[data-voice="${voice.id}"]`);
-  const form = made("form", { className: "actions", noValidate: true });
-  const input = made("input", { type: "text", value: voice.name, autocomplete: "off", spellcheck: false });
-  input.setAttribute("aria-label", `New name of ${voice.name}`);
-  input.setAttribute("autocapitalize", "none");
-  input.setAttribute("aria-describedby", errorId(voice));
-  const save = made("button", { type: "submit", textContent: "Save name" });
+/** Return the id of a voice's item, and of what goes wrong with it. */
+export const placeOf = ({ id }) => `voice-${id}`;
+
+/** Return the id of a field of a voice's form. */
+export const fieldOf = (voice, name) => `${placeOf(voice)}-${name}`;
+
+/**
+ * Put a form in place of a voice's buttons. `fields` are `{name, label, value, type?, hint?}`, of an
+ * input's type or "area". `save(values)` gets their texts by name.
+ */
+export function ask(list, voice, { title, fields, save, cancel }) {
+  const form = made("form", { noValidate: true, ariaLabel: `${title} of ${voice.name}` });
+  const actions = made("div", { className: "actions" });
   const leave = made("button", { type: "button", textContent: "Cancel" });
+  actions.append(made("button", { type: "submit", textContent: `Save ${title.toLowerCase()}` }), leave);
+  form.append(...fields.map((field) => fieldNode(voice, field)), actions);
   leave.addEventListener("click", cancel);
   form.addEventListener("keydown", (event) => event.key === "Escape" && cancel());
   form.addEventListener("submit", (event) => {
     event.preventDefault();
-    rename(input.value.trim());
+    const texts = fields.map(({ name }) => [name, document.getElementById(fieldOf(voice, name)).value.trim()]);
+    save(Object.fromEntries(texts));
   });
-  form.append(input, save, leave);
-  item.querySelector(".actions").replaceWith(form);
-  input.select();
+  list.querySelector(`[data-voice="${voice.id}"] .actions`).replaceWith(form);
+  const first = form.elements[0];
+  first.focus();
+  first.select();
 }
 
-/** Show what went wrong with a voice. */
-export function showItemError(voice, message) {
-  document.getElementById(errorId(voice)).textContent = message;
+function fieldNode(voice, { name, label, value, type = "text", hint = "" }) {
+  const id = fieldOf(voice, name);
+  const input = type === "area" ? made("textarea", { id, value }) : made("input", { id, type, value, autocomplete: "off" });
+  if (name === "name") Object.assign(input, { spellcheck: false, autocapitalize: "none" });
+  input.setAttribute("aria-describedby", `${id}-hint ${id}-error`);
+  const field = made("div", { className: "field" });
+  const hints = made("p", { className: "hint", id: `${id}-hint`, textContent: hint });
+  field.append(made("label", { htmlFor: id, textContent: label }), input, hints, errorNode(id));
+  return field;
 }
 
-const errorId = (voice) => `voice-${voice.id}-error`;
+function errorNode(id) {
+  const error = made("p", { className: "error", id: `${id}-error` });
+  error.setAttribute("role", "alert");
+  return error;
+}
 
 function itemOf(voice, actions) {
   const item = made("li", {}, { voice: voice.id });
@@ -52,22 +70,31 @@ function itemOf(voice, actions) {
     button.addEventListener("click", () => action(button));
     buttons.append(button);
   }
-  const error = made("p", { className: "error", id: errorId(voice) });
-  error.setAttribute("role", "alert");
-  item.append(name, facts, buttons, error);
+  const status = made("p", { className: "hint", id: `${placeOf(voice)}-status` });
+  status.setAttribute("role", "status");
+  item.append(name, facts, buttons, status, errorNode(placeOf(voice)));
   return item;
 }
 
-/** "Recording, German. Anna Lind agrees until 2027-01-31." */
-function sentenceOf({ kind, formula, languages, consent, ended, owner, shared, description }) {
+/** "Recording, German · mood: calm · Anna Lind agrees until 2027-01-31" */
+function sentenceOf(voice) {
+  const { kind, formula, languages, description, labels } = voice;
   const facts = [capitalised([KINDS[kind], ...languages.map(languageName)].join(", "))];
   if (formula) facts.push(formula.replace(/[\d.]+(?=\))/g, (share) => Number(Number(share).toFixed(2))));
   if (description) facts.push(description);
+  for (const [label, value] of Object.entries(labels)) facts.push(value ? `${label}: ${value}` : label);
+  return [...facts, ...standing(voice)].map((fact) => fact.replace(/\.$/, "")).join(" · ");
+}
+
+/** Return who lets the voice be used, and what it lacks. */
+function standing({ kind, words, consent, ended, owner, shared, changeable }) {
+  const facts = [];
   if (ended) facts.push(capitalised(ended));
   else if (consent) facts.push(`${consent.by} agrees${consent.expires ? ` until ${consent.expires}` : ""}`);
-  else if (kind === "cloned") facts.push("No record of consent");
+  else if (kind === "cloned" && changeable) facts.push("No record of consent");
+  if (kind === "cloned" && changeable && !ended && !words) facts.push("Without the words of its recording");
   if (owner && shared) facts.push(`Shared by ${owner}`);
-  return facts.map((fact) => fact.replace(/\.$/, "")).join(" · ");
+  return facts;
 }
 
 function made(tag, properties, data = {}) {

@@ -1,11 +1,10 @@
 // The part "Your voices": the list of saved voices, and the forms for new ones.
 
-import { showError } from "../form.js";
 import { element } from "../stage.js";
-import { attempt, chosenFile, isExpected, tell, value, whileStop } from "./attempt.js";
-import { CLONE_FIELDS, cloneBody, forgetRecording, offerLanguages, requireConsent, startClone } from "./clone.js";
+import { attempt, chosenFile, tell, value, whileStop } from "./attempt.js";
+import { CLONE_FIELDS, cloneBody, consentOf, forgetRecording, offerLanguages, requireConsent, sample, startClone } from "./clone.js";
 import { DESIGN_FIELDS, designBody, forgetPreviews, offerPreviewLanguages, startDesign } from "./design.js";
-import { askName, buttonOf, showItemError, showVoices } from "./list.js";
+import { ask, buttonOf, fieldOf, placeOf, showVoices } from "./list.js";
 import * as server from "./server.js";
 import { speak } from "./trial.js";
 
@@ -41,10 +40,7 @@ export function startVoices(listener) {
     element("import").reset();
     return voice;
   });
-  onTry("clone", CLONE_FIELDS, async () => {
-    const { ref_audio, ref_text } = await cloneBody();
-    await speakTrial(value("clone-language"), { ref_audio, ref_text }, "clone");
-  });
+  onTry("clone", CLONE_FIELDS, async () => speakTrial(value("clone-language"), await sample(), "clone"));
   onTry("mix", MIX_FIELDS, () => speakTrial("en", { speaker: value("mix-formula") }, "mix"));
 }
 
@@ -76,13 +72,14 @@ function showMissing(way, consequence, how) {
 
 function actionsOf(voice) {
   const actions = {
-    Try: (button) => onVoice(voice, () => whileStop(button, () => speakTrial(voice.languages[0], { speaker: voice.id }, "voices"))),
-    Rename: () => rename(voice),
+    Try: (button) => onVoice(voice, () => whileStop(button, () => speakTrial(voice.languages[0], { speaker: voice.id }, placeOf(voice)))),
+    Edit: () => edit(voice),
+    Consent: () => renewConsent(voice),
     Export: () => onVoice(voice, async () => download(await server.exported(voice), `${voice.name}.vvoice`)),
     Revoke: () => onVoice(voice, async () => {
       if (!confirm(`End the consent to ${voice.name}? Its recording is erased for good.`)) return;
       await server.revoked(voice);
-      await changed("voices", `The consent to ${voice.name} has ended.`);
+      await changed("voices", `The consent to ${voice.name} has ended.`, voice);
     }),
     Delete: () => onVoice(voice, async () => {
       if (!confirm(`Delete ${voice.name} with its record?`)) return;
@@ -90,38 +87,75 @@ function actionsOf(voice) {
       await changed("voices", `Deleted ${voice.name}.`);
     }),
   };
-  const hidden = [...(voice.ended ? ["Try", "Export"] : []), ...(voice.ended || voice.kind !== "cloned" ? ["Revoke"] : [])];
-  return Object.fromEntries(Object.entries(actions).filter(([name]) => !hidden.includes(name)));
+  return Object.fromEntries(Object.entries(actions).filter(([name]) => isOffered(name, voice)));
 }
 
-function rename(voice) {
+function isOffered(name, { kind, ended, changeable }) {
+  if (!changeable) return name === "Try" && !ended; // another key shares it
+  if (ended) return ["Edit", "Delete"].includes(name);
+  return kind === "cloned" || !["Consent", "Revoke"].includes(name);
+}
+
+function edit(voice) {
+  const isRecording = voice.kind === "cloned" && !voice.ended;
+  const words = { name: "words", label: "Words of the recording", value: voice.words ?? "", type: "area", hint: "Exactly what is said in it. Without them the voice is less like the speaker’s." };
+  const fields = [
+    { name: "name", label: "Name", value: voice.name },
+    { name: "description", label: "Description (optional)", value: voice.description },
+    { name: "labels", label: "Labels (optional)", value: linesOf(voice.labels), type: "area", hint: "Words of your own, one on a line, with a value each: mood: calm" },
+    ...(isRecording ? [words] : []),
+  ];
+  askFor(voice, "Edit", { title: "Changes", fields }, async ({ name, description, labels, words }) => {
+    const isOther = isRecording && words !== (voice.words ?? "");
+    const saved = await server.changed(voice, { name, description, labels: labelsIn(labels), words: isOther ? words : undefined });
+    return [saved, `Changed ${name}.`];
+  });
+}
+
+function renewConsent(voice) {
+  const { by = "", words = "", scope = "", expires } = voice.consent ?? {};
+  const hint = voice.consent ? "The record that this one replaces is kept." : "";
+  const fields = [
+    { name: "by", label: "Who speaks, and agrees", value: by },
+    { name: "words", label: "What they said to agree", value: words, type: "area" },
+    { name: "scope", label: "What it may be used for (optional)", value: scope },
+    { name: "expires", label: "Last day (optional)", value: expires ?? "", type: "date", hint },
+  ];
+  askFor(voice, "Consent", { title: "Consent", fields }, async (values) => [
+    await server.renewed(voice, consentOf(values)),
+    `The consent to ${voice.name} is saved.`,
+  ]);
+}
+
+/** Ask in place of the button `name`. `save(values)` returns the voice as it is then, and what to say. */
+function askFor(voice, name, { title, fields }, save) {
   const list = element("saved");
-  const close = async () => {
+  const ids = Object.fromEntries(fields.map((field) => [field.name, fieldOf(voice, field.name)]));
+  const cancel = async () => {
     await refresh();
-    buttonOf(list, voice, "Rename")?.focus();
+    buttonOf(list, voice, name)?.focus();
   };
-  askName(list, voice, {
-    cancel: close,
-    rename: (name) => onVoice(voice, async () => {
-      await server.renamed(voice, name);
-      await changed("voices", `${voice.name} is now ${name}.`);
-      buttonOf(list, voice, "Rename")?.focus();
-    }),
-  });
+  const submit = (values) => onVoice(voice, async () => {
+    const [saved, words] = await save(values);
+    await changed("voices", words);
+    buttonOf(list, saved, name)?.focus();
+  }, ids);
+  ask(list, voice, { title, fields, save: submit, cancel });
 }
 
-/** Run an action on a voice, whose error is shown below the voice. */
-async function onVoice(voice, action) {
-  await attempt("voices", {}, async () => {
-    showItemError(voice, "");
-    try {
-      await action();
-    } catch (error) {
-      if (!isExpected(error) || error.field === "key") throw error;
-      tell("voices", "");
-      showItemError(voice, error.message);
-    }
-  });
+/** Run an action on a voice, whose error is shown below the voice, or beside one of `fields`. */
+function onVoice(voice, action, fields = {}) {
+  return attempt(placeOf(voice), fields, action);
+}
+
+const linesOf = (labels) => Object.entries(labels).map(([label, value]) => `${label}: ${value}`).join("\n");
+
+function labelsIn(text) {
+  const lines = text.split("\n").filter((line) => line.trim());
+  return Object.fromEntries(lines.map((line) => {
+    const [label, ...value] = line.split(":");
+    return [label.trim(), value.join(":").trim()];
+  }));
 }
 
 // -- new voices --
@@ -143,10 +177,12 @@ function onTry(form, fields, action) {
   });
 }
 
-async function changed(place, words) {
+/** Show the list again, and say what was done. If the button of it is gone, `voice` has the focus. */
+async function changed(place, words, voice) {
   await refresh();
   tell(place, words);
-  if (document.activeElement === document.body) element("voices").querySelector("summary").focus(); // its button is gone
+  const left = voice && buttonOf(element("saved"), voice, "Edit");
+  if (document.activeElement === document.body) (left ?? element("voices").querySelector("summary")).focus();
   await onChange();
 }
 

@@ -11,9 +11,9 @@ const TOLD = {
   NotReadableError: "The microphone is in use elsewhere; close what uses it, or upload a file.",
 };
 
-/** The microphone cannot be used. `field` is that of the recording. */
+/** The microphone cannot be used. */
 export class MicrophoneError extends Error {
-  field = "ref_audio";
+  field = "microphone";
 }
 
 /** True if the browser lets this page record: only over https, or on this machine. */

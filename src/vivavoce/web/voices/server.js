@@ -11,6 +11,9 @@ export const sentences = () => getJson("web/voices/sentences.json");
 /** Return `{voices, requires_consent, missing}`. */
 export const list = () => getJson(PATH);
 
+/** Return `{duration_s, warnings}` of a recording: what would make a better one. */
+export const checked = async (recording) => json(send("POST", `${PATH}/check`, { ref_audio: await dataUrl(recording) }));
+
 /** Return `{previews, text}` of a voice that is described: `{description, language}`. */
 export const designed = (body) => json(send("POST", `${PATH}/design`, body));
 
@@ -23,7 +26,12 @@ export async function imported(file, name) {
   return json(send("POST", `${PATH}/import`, { file: base64, name: name || undefined }));
 }
 
-export const renamed = (voice, name) => json(send("PATCH", pathOf(voice), { name }));
+/** Change the name, description, labels or words of a voice, and return it. */
+export const changed = (voice, facts) => json(send("PATCH", pathOf(voice), facts));
+
+/** Replace the record of consent to a voice, and return the voice. */
+export const renewed = (voice, consent) => json(send("PUT", `${pathOf(voice)}/consent`, consent));
+
 export const revoked = (voice) => json(call(`${pathOf(voice)}/revoke`, { method: "POST" }));
 export const removed = (voice) => json(call(pathOf(voice), { method: "DELETE" }));
 export const exported = async (voice) => (await call(`${pathOf(voice)}/export`)).blob();

@@ -24,6 +24,8 @@ from vivavoce.api.schemas.voices import (
     PreviewBody,
     PreviewInfo,
     PreviewInfos,
+    RecordingBody,
+    RecordingInfo,
     VoiceFile,
     VoiceInfo,
     VoiceInfos,
@@ -77,6 +79,14 @@ async def create(server: ServerDep, viewer: ViewerDep, body: NewVoice) -> VoiceI
         return VoiceInfo.of(saved, viewer, recording.warnings if recording else ())
 
     return await asyncio.to_thread(made)
+
+
+@router.post("/check")
+async def check(body: RecordingBody) -> RecordingInfo:
+    """Tell what a recording lacks, before it is saved."""
+    recording = await asyncio.to_thread(lambda: take_recording(recording_bytes(body.ref_audio)))
+    duration_s = round(recording.seconds, 3)
+    return RecordingInfo(duration_s=duration_s, warnings=list(recording.warnings))
 
 
 @router.post("/design", response_class=Response, responses=PREVIEWS)
