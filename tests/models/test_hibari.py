@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 from vivavoce.errors import Unsupported
-from vivavoce.models.hibari import HibariModel, latin
+from vivavoce.models.hibari import HibariModel
+from vivavoce.models.hibari.model import latin
 from vivavoce.types import Samples, Segment, StopReason
 
 

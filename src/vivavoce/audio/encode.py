@@ -243,7 +243,7 @@ def _codec(
                 "flac",
                 "flac",
                 "s16",
-                options={"frame_size": str(block)},
+                options={"frame_size": str(block), "compression_level": "2" if kept else "5"},
                 container_options={"metadata_header_padding": "0"},  # the default is 8 KiB of zeros
                 comment=comment,
             )

@@ -9,29 +9,26 @@ import unicodedata
 from collections.abc import Iterator, Sequence
 from contextvars import ContextVar
 from dataclasses import dataclass
-from pathlib import Path
-from typing import TYPE_CHECKING
+from functools import partial
 
 import numpy as np
 from anyascii import anyascii
 
 from vivavoce.errors import MissingDependency, Unsupported
 from vivavoce.models.hardware import available_cores
+from vivavoce.models.hibari.network import Network
+from vivavoce.models.hibari.sound import RATE_HZ, Draw, even_noise, synthesize
 from vivavoce.models.kokoro.g2p.hibari_words import Read, load_reader
 from vivavoce.models.kokoro.g2p.ipa import SOUNDS, marked, pieces, to_symbols, with_commands
 from vivavoce.models.kokoro.g2p.runs import break_runs
 from vivavoce.models.kokoro.g2p.spans import Span, place
 from vivavoce.models.kokoro.times import fade_cut, phones
-from vivavoce.models.onnx import disable_telemetry, with_output
+from vivavoce.models.onnx import disable_telemetry
 from vivavoce.serving.base import Model, unreadable
 from vivavoce.text.numbers.verbalize import in_words
 from vivavoce.types import AudioChunk, Capabilities, EngineInfo, Segment, StopReason, Voice
 
-if TYPE_CHECKING:
-    from onnxruntime import InferenceSession  # type: ignore[import-untyped]  # it ships no types
-
 VOICE = "heart"
-DURATIONS = "/Clip_output_0"  # the tensor of the network: frames of each id, at least 1
 MAX_LANES = 4  # beyond that the event loop is what a server waits for
 MAX_PHONEMES = 400  # of an utterance, some 25 s: memory and the wait for audio grow with it
 OPENAI_VOICES = (
@@ -41,7 +38,7 @@ OPENAI_VOICES = (
 
 INFO = EngineInfo(
     name="hibari",
-    sample_rate_hz=24_000,
+    sample_rate_hz=RATE_HZ,
     languages=("en",),
     voices=(Voice(VOICE, "Heart", ("en",), "female", description="American English"),),
     capabilities=Capabilities(seed=True, deterministic=True, phonemes=True, timed=True),
@@ -61,7 +58,7 @@ class _Utterance:
 @dataclass(eq=False, slots=True)
 class _HibariStream:
     utterances: Iterator[_Utterance]
-    noise: np.random.Generator
+    noise: Draw
     given_s: float = 0.0  # audio
 
 
@@ -76,7 +73,6 @@ class HibariModel(Model[_HibariStream]):
         disable_telemetry()
         try:
             from hibari import Hibari
-            from hibari.dsp import synth
         except ImportError as error:
             problem = "the 'hibari' voice needs its package: pip install hibari-tts"
             raise MissingDependency(problem) from error
@@ -85,8 +81,8 @@ class HibariModel(Model[_HibariStream]):
         # Of the lane's thread: the package calls back with each sentence.
         self._pieces: ContextVar[list[Read]] = ContextVar("pieces")
         self._tts = Hibari(voice=VOICE, threads=1, g2p=self._read_sentence)
-        self._tts.sess = None  # loaded without durations
-        self._session, self._synthesize = _session(self._tts.model_path), synth
+        self._tts.sess = None  # has other outputs
+        self._network = Network(self._tts.model_path)
         self._pieces.set([])
         self._tts.phonemize("Warm up.")  # loads the lexicons
 
@@ -96,7 +92,8 @@ class HibariModel(Model[_HibariStream]):
             problem = f"'hibari' speaks English and found nothing to say in {segment.text!r}"
             message = f"{problem}; choose a model that speaks the language of the text"
             raise Unsupported(message, field="text")
-        return _HibariStream(iter(utterances), np.random.default_rng(segment.seed or 0))
+        generator = np.random.default_rng(segment.seed or 0)
+        return _HibariStream(iter(utterances), partial(even_noise, generator))
 
     def step(
         self, streams: Sequence[_HibariStream], ahead_s: Sequence[float] = ()
@@ -150,33 +147,13 @@ class HibariModel(Model[_HibariStream]):
         utterance = next(stream.utterances, None)
         if utterance is None:
             return StopReason.COMPLETE
-        feed = {
-            "ids": np.array([self._tts.ids(utterance.phonemes)], np.int64),
-            "speed": np.ones(1, np.float32),
-        }
-        *spectra, frames = self._session.run(None, feed)
-        samples = self._synthesize(*(part[0] for part in spectra), stream.noise)
-        lengths = frames.astype(int).tolist()
-        found = phones(utterance.phonemes, utterance.spans, lengths, stream.given_s)
-        rate_hz = self.info.sample_rate_hz
-        found = fade_cut(found, samples, rate_hz, stream.given_s)
-        stream.given_s += len(samples) / rate_hz
+        ids = self._tts.ids(utterance.phonemes)
+        spectra, pitch_hz, durations = self._network.run(ids)
+        samples = synthesize(spectra, pitch_hz, stream.noise)
+        found = phones(utterance.phonemes, utterance.spans, durations, stream.given_s)
+        found = fade_cut(found, samples, RATE_HZ, stream.given_s)
+        stream.given_s += len(samples) / RATE_HZ
         return AudioChunk(samples, tuple(found))
-
-
-def _session(path: str) -> "InferenceSession":
-    """Load the network with a seventh output, the frames of each id.
-
-    Its memory is returned after each utterance, at the same speed.
-    """
-    from onnxruntime import InferenceSession, SessionOptions
-
-    options = SessionOptions()
-    options.intra_op_num_threads = options.inter_op_num_threads = 1
-    options.log_severity_level = 3  # errors only
-    options.enable_cpu_mem_arena = options.enable_mem_pattern = False
-    graph = with_output(Path(path).read_bytes(), DURATIONS)
-    return InferenceSession(graph, options, providers=["CPUExecutionProvider"])
 
 
 def latin(text: str) -> str:
