@@ -4,7 +4,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 PIP_INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 
-.PHONY: help serve test test-clients test-qwen test-ray parity check format docs docs-serve bench soak clean
+.PHONY: help serve book test test-clients test-qwen test-ray parity check format docs docs-serve bench soak clean
 
 help:  ## List the targets.
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 22
@@ -12,6 +12,10 @@ help:  ## List the targets.
 serve: $(VENV)/.serve  ## Install, fetch the voices once, and serve on port 8000 (ARGS="--port 9000" to change).
 	@$(BIN)/vivavoce models pull kokoro
 	@$(BIN)/vivavoce serve $(ARGS)
+
+book: $(VENV)/.serve  ## Make an audiobook without a server (ARGS="novel.epub -o novel.mp3").
+	@$(BIN)/vivavoce models pull kokoro
+	@$(BIN)/vivavoce book $(ARGS)
 
 test: $(VENV)/.dev  ## Install and run every test that needs no torch (ARGS="-m 'not slow'" for the quick ones).
 	@$(BIN)/vivavoce models pull kokoro

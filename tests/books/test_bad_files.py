@@ -1,21 +1,29 @@
 """Bad files end in a clear error, hostile ones in linear time, and none of them reaches out."""
 
+import asyncio
 import io
+import os
 import stat
 import struct
 import time
 import zipfile
 from collections.abc import Callable
 from contextlib import suppress
+from pathlib import Path
 
 import pytest
+from typer.testing import CliRunner
 
 from tests.books.files import WORD, At, docx, pdf, word
 from tests.books.generate import CONTAINER, Document, Epub
 from tests.books.test_epub import edited
+from tests.conftest import app_client, tone_pool
+from vivavoce.api.app import create_app
 from vivavoce.books.read import read_book
 from vivavoce.books.read.archive import MAX_FILES
+from vivavoce.cli import app
 from vivavoce.errors import BadRequest
+from vivavoce.settings import Settings
 
 
 def book(html: str = "<p>Text.</p>") -> bytes:
@@ -105,6 +113,11 @@ BAD: dict[str, tuple[str, Callable[[], bytes], str]] = {
         lambda: edited(book(), "OEBPS/book.opf", b"a.xhtml", b"b.xhtml"),
         "lacks 'b.xhtml', a part of its text",
     ),
+    "OpenDocument": (
+        "a.odt",
+        lambda: zipped(("mimetype", b"application/vnd.oasis.opendocument.text"), packed=0),
+        "is an OpenDocument file: save it as .docx",
+    ),
     "copy protection": ("a.epub", protected, "is protected against copying (DRM)"),
     "no pages": ("a.epub", lambda: zipped(("a.opf", b"<package/>")), "has no text"),
     "deep nesting": ("a.epub", lambda: book("<div>" * 5_000 + "text"), "more than 2,000 deep"),
@@ -147,6 +160,28 @@ def test_bad_file_is_a_clear_error(case: str) -> None:
     assert why in message
     assert len(message.rpartition(": ")[2].split()) >= 2  # what to do
     assert len(message) < 400
+
+
+async def test_bad_files_are_the_same_errors_of_the_command_and_the_server(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for name, value in {"DATA_DIR": str(tmp_path / "data"), "MODELS": "tone"}.items():
+        monkeypatch.setenv(f"VIVAVOCE_{name}", value)
+    monkeypatch.setenv("VIVAVOCE_ISOLATE_MODELS", "false")
+    server = create_app(Settings(data_dir=tmp_path / "server"), tone_pool())
+    async with app_client(server) as client:
+        for case, (name, make, why) in BAD.items():
+            await asyncio.to_thread(Path(name).write_bytes, data := make())
+            command = ["book", name, "-o", "out.flac"]
+            done = await asyncio.to_thread(CliRunner().invoke, app, command)
+            answer = await client.post("/v1/jobs", files={"file": (name, data)})
+            error = answer.json()["error"]
+            assert (done.exit_code, answer.status_code, error["field"]) == (1, 422, "file"), case
+            assert done.output == f"vivavoce: {error['message']}\n", case
+            assert why in error["message"], case
+            await asyncio.to_thread(Path(name).unlink)
+    assert set(await asyncio.to_thread(os.listdir)) <= {"data", "server"}
 
 
 def test_long_name_is_cut_in_errors() -> None:

@@ -297,6 +297,21 @@ def test_fifty_megabytes_are_read_in_bounded_time_and_memory(tmp_path: Path) -> 
     assert float(took_s) < 20
 
 
+def test_obfuscated_fonts_are_no_copy_protection() -> None:
+    page = Document("a.xhtml", "One")
+    page.paragraph("Text.")
+    file = io.BytesIO(Epub([page]).bytes())
+    with zipfile.ZipFile(file, "a") as archive:
+        archive.writestr("OEBPS/a.otf", b"obfuscated")
+        archive.writestr(
+            "META-INF/encryption.xml",
+            '<encryption xmlns:e="http://www.w3.org/2001/04/xmlenc#"><e:EncryptedData>'
+            '<e:EncryptionMethod Algorithm="http://www.idpf.org/2008/embedding"/><e:CipherData>'
+            '<e:CipherReference URI="OEBPS/a.otf"/></e:CipherData></e:EncryptedData></encryption>',
+        )
+    assert read_book(file.getvalue(), "a.epub").chapters[0].blocks[0].text == "Text."
+
+
 def edited(data: bytes, name: str, old: bytes, new: bytes) -> bytes:
     """Return an archive with `old` replaced in one of its files."""
     file = io.BytesIO()

@@ -1,6 +1,7 @@
 """Books in HTML, Markdown, plain text, Word and PDF become chapters of spoken blocks."""
 
 import sys
+import time
 
 import pytest
 
@@ -73,7 +74,7 @@ def test_wrapped_text_is_joined_and_has_chapters() -> None:
     book = read_book(text.encode(), "books/the lamp.txt")
     assert book.title == "the lamp"
     assert told(book) == [
-        ("the lamp", ["The Lamp", "CONTENTS"]),
+        ("the lamp", ["The Lamp"]),
         (
             "CHAPTER I. Down the Hole",
             [
@@ -93,7 +94,7 @@ def test_wrapped_text_is_joined_and_has_chapters() -> None:
             ],
         ),
     ]
-    assert left_out(book)[0] == ("contents", "CHAPTER I")
+    assert left_out(book)[:2] == [("contents", "CONTENTS"), ("contents", "CHAPTER I")]
 
 
 @pytest.mark.parametrize(
@@ -131,6 +132,137 @@ def test_licence_of_project_gutenberg_is_left_out() -> None:
     assert told(read_book(text.encode(), "a.txt", Choices(copyright=True)))[0][1][0].startswith(
         "The"
     )
+
+
+GUTENBERG = """The Project Gutenberg eBook of The Lamp
+
+Title: The Lamp
+  and the Road
+
+Author: A. Writer
+
+Language: German
+
+*** START OF THE PROJECT GUTENBERG EBOOK THE LAMP ***
+
+CONTENTS
+
+ CHAPTER I. The Storm
+ CHAPTER II. A Letter
+ PREFACE
+
+[Illustration]
+
+[Illustration: The lamp
+on its table]
+
+CHAPTER I.
+The Storm
+
+It was on the _very_ morning of the third day that the captain--who had
+not slept--came up on deck,[1] and nobody else dared to speak to him.
+
+       *       *       *       *       *
+
+[Footnote 1: He had not been there
+before.]
+
+CHAPTER II.
+A Letter
+
+There was no answer; for the mate had gone below with his watch, and
+the sea was calm.
+
+*** END OF THE PROJECT GUTENBERG EBOOK THE LAMP ***
+
+Section 1. Terms.
+"""
+
+
+def test_text_of_project_gutenberg_is_read_as_the_book_that_it_was() -> None:
+    book = read_book(GUTENBERG.replace("\n", "\r\n").encode(), "pg1234.txt")
+    assert (book.title, book.authors, book.language) == (
+        "The Lamp and the Road", ("A. Writer",), "de",
+    )  # fmt: skip
+    assert told(book) == [
+        ("The Lamp and the Road", ["[Illustration: The lamp on its table]"]),
+        (
+            "CHAPTER I. The Storm",
+            [
+                "CHAPTER I. The Storm",
+                "It was on the _very_ morning of the third day that the captain--who had not "
+                "slept--came up on deck, and nobody else dared to speak to him.",
+            ],
+        ),
+        (
+            "CHAPTER II. A Letter",
+            [
+                "CHAPTER II. A Letter",
+                "There was no answer; for the mate had gone below with his watch, and the sea was "
+                "calm.",
+            ],
+        ),
+    ]
+    kinds = [kind for kind, _ in left_out(book)]
+    assert kinds == [
+        *["copyright"] * 6, *["contents"] * 4, "alt_text", "footnote", "paragraph", "footnote",
+        *["copyright"] * 2,
+    ]  # fmt: skip
+    read = "".join(block.text for chapter in book.chapters for block in chapter.blocks)
+    assert sorted(bare(read)) == sorted(bare(GUTENBERG))
+
+
+@pytest.mark.parametrize(
+    ("encoding", "text"),
+    [
+        ("cp1252", "Über die Brücke – „Hallo“, sagte er und lief über die Straße."),
+        ("shift_jis", "吾輩は猫である。名前はまだ無い。"),
+        ("euc_jp", "吾輩は猫である。名前はまだ無い。"),
+        ("gb18030", "你好，世界。"),
+        ("gb18030", "很久以前，在一个遥远的地方，住着一位老人。"),
+        ("big5", "很久以前，在一個遙遠的地方，住著一位老人。他每天早上都去河邊釣魚。"),
+        ("cp949", "옛날 옛적에 한 노인이 살았습니다. 그는 매일 아침 강가에 갔습니다."),
+        ("utf-16", "吾輩は猫である。"),
+        ("utf-16", "Über die Brücke."),
+        ("utf-16-le", "Over the bridge went an old man."),
+        ("utf-8-sig", "Über die Brücke."),
+    ],
+)
+@pytest.mark.parametrize("form", ["<p>{}</p>", "{}"])
+def test_encodings_are_found_without_a_head(encoding: str, text: str, form: str) -> None:
+    name = "a.html" if form != "{}" else "a.txt"
+    assert told(read_book(form.format(text).encode(encoding), name)) == [("a", [text])]
+
+
+PAGE = b"<!DOCTYPE html><html><title>T</title><h1>One</h1><p>Text.</p></html>"
+
+
+@pytest.mark.parametrize(
+    ("data", "name"),
+    [(PAGE, "a.txt"), (PAGE, "a.xyz"), (PAGE, "a"), (b"\xef\xbb\xbf \n" + PAGE, "a.text")],
+)
+def test_a_page_is_read_as_one_whatever_its_name(data: bytes, name: str) -> None:
+    assert told(read_book(data, name)) == [("One", ["One", "Text."])]
+
+
+@pytest.mark.parametrize("name", ["a.epub", "a.txt", "a.pdf", "a"])
+def test_packed_books_are_told_by_what_is_in_them(name: str) -> None:
+    assert told(read_book(docx(word("Text")), name)) == [("Die Lampe", ["Text"])]
+    assert told(read_book(pdf([[At("Text")]]), name))[0][1] == ["Text"]
+
+
+def test_front_matter_of_hugo_is_metadata() -> None:
+    data = b'+++\ntitle = "The Lamp"\nlanguage = "en"\n+++\n\n# One\n\nText.\n'
+    book = read_book(data, "a.md")
+    assert (book.title, book.language) == ("The Lamp", "en")
+    assert told(book) == [("One", ["One", "Text."])]
+
+
+def test_a_text_of_one_long_line_is_read_quickly() -> None:
+    line = ("The lamp stood on a table. " * 200_000).strip()
+    began = time.process_time()
+    assert told(read_book(line.encode(), "a.txt")) == [("a", [line])]
+    assert time.process_time() - began < 10
 
 
 def test_word_document_has_chapters_lists_tables_and_notes() -> None:

@@ -1,6 +1,10 @@
 """Check `vivavoce book` and `vivavoce jobs` in this process."""
 
 import json
+import os
+import signal
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -82,3 +86,22 @@ def test_dry_run_plans_the_chosen_chapters(run: Run) -> None:
     assert "The rain" in output
     assert "The lamp" not in output
     assert not Path("data").exists()
+
+
+def test_a_stop_tells_that_the_same_command_goes_on(run: Run) -> None:
+    """The command runs in a process of its own, which is stopped when it has a sentence."""
+    Path("long.md").write_text("# One\n\n" + "The lamp is on the table in the hall. " * 60)
+    command = [sys.executable, "-m", "vivavoce", "book", "long.md", "-o", "long.flac"]
+    slow = os.environ | {"VIVAVOCE_TONE_REAL_TIME_FACTOR": "0.5"}
+    with subprocess.Popen(command, env=slow, stderr=subprocess.PIPE, text=True) as process:
+        while process.poll() is None and not list(Path("data/jobs/audio").rglob("*.flac")):
+            os.sched_yield()
+        process.send_signal(signal.SIGINT)
+        assert process.stderr is not None
+        told = process.stderr.read()
+    assert (process.returncode, "the same command goes on from here" in told) == (130, True)
+    assert not Path("long.flac").exists()
+    (job,) = json.loads(run("jobs", "list", "--json")[1])
+    assert job["sentences_made"] < job["sentences"]
+    assert run("book", "long.md", "-o", "long.flac")[0] == 0
+    assert Path("long.flac").exists()

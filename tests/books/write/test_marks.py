@@ -14,7 +14,7 @@ from tests.books.test_epub import edited
 from tests.books.write.narrations import short
 from vivavoce.books.book import Narration
 from vivavoce.books.read import read_book
-from vivavoce.books.read.dates import date_of
+from vivavoce.books.read.metadata import date_of
 from vivavoce.books.write import WriteOptions, write_book
 from vivavoce.cli import app
 from vivavoce.provenance import Mark

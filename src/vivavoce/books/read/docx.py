@@ -10,10 +10,10 @@ from lxml import etree
 from vivavoce.books.book import Block, BlockKind, Book, Choices
 from vivavoce.books.read.archive import Archive, open_archive
 from vivavoce.books.read.chapters import by_headings, finished
-from vivavoce.books.read.dates import date_of
 from vivavoce.books.read.encodings import decode
+from vivavoce.books.read.metadata import date_of, language_code
 from vivavoce.books.read.refusal import refused, title_of
-from vivavoce.books.read.trees import Element, language_code, parse_xml, tag_of
+from vivavoce.books.read.trees import Element, parse_xml, tag_of
 
 _MAIN: Final = "word/document.xml"
 # Names are found in any namespace: Word has one, its strict form another.

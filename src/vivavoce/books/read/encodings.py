@@ -34,6 +34,7 @@ _GUESSES: Final = [
 _KANA = re.compile("[\u3041-\u30fe]")
 _KANA_SHARE: Final = 0.3
 _SAMPLE_BYTES = 2**16
+_WIDE_STOPS = re.compile(b"\xa3\xac|\xa1\xa3")  # of Chinese; Korean has ASCII's, Japanese has kana
 # XML 1.0 and HTML know no others. NUL ends a text for C.
 _CONTROLS = re.compile("[\0-\x08\x0b\x0e-\x1f\x7f\ufffe\uffff\ud800-\udfff]")
 
@@ -95,8 +96,11 @@ def _guessed(data: bytes) -> str:
             "a text that is not UTF-8 needs charset-normalizer: pip install 'vivavoce[books]'"
         ) from error
     likely = from_bytes(sample, cp_isolation=_GUESSES, enable_fallback=False).best()
+    encoding = likely.encoding if likely else "cp1252"
+    if encoding in ("cp949", "cp932") and _WIDE_STOPS.search(sample):
+        encoding = "gb18030"
     try:
-        return data.decode(likely.encoding if likely else "cp1252")
+        return data.decode(encoding)
     except UnicodeDecodeError:
         return data.decode("cp1252", "replace")
 

@@ -1,5 +1,7 @@
 """Tell what a file is by its first bytes, then by its name, and read it as a book."""
 
+import codecs
+import re
 from collections.abc import Callable
 from typing import Final, Literal
 
@@ -37,6 +39,10 @@ _OTHERS: Final = (  # the first bytes of files that people try
     (b"\x7fELF", "is a program", "choose the text of the book"),
     (b"MZ", "is a program", "choose the text of the book"),
 )
+_PAGE = re.compile(
+    rb"(?:\xef\xbb\xbf)?\s*+(?:<\?xml[^>]*+>\s*+)?<(?:!doctype\s+html|html[\s>])", re.I
+)
+_OPEN_DOCUMENT: Final = b"mimetypeapplication/vnd.oasis.opendocument"
 _MOBI: Final = (b"BOOKMOBI", b"TEXtREAd", b"TPZ")  # at byte 60, or at the start
 
 
@@ -64,7 +70,10 @@ def _form(data: bytes, name: str) -> Form:
     ending = name.rpartition(".")[2].lower()
     form = _ENDINGS.get(ending)
     if data.startswith(b"PK"):
-        return "docx" if b"word/" in data and form != "epub" else "epub"
+        if _OPEN_DOCUMENT in data[:_HEAD_BYTES]:
+            raise refused(name, "is an OpenDocument file", "save it as .docx")
+        is_word = b"word/" in data and (form != "epub" or b"META-INF/container" not in data)
+        return "docx" if is_word else "epub"
     if b"%PDF-" in data[:_HEAD_BYTES]:
         return "pdf"
     for start, what, then in _OTHERS:
@@ -74,10 +83,13 @@ def _form(data: bytes, name: str) -> Form:
         raise refused(name, "is a Kindle book", "convert it to EPUB")
     if form in ("epub", "docx", "pdf"):
         raise refused(name, f"is no {form.upper()}, although its name says so")
+    if form in (None, "text") and _PAGE.match(data[:_HEAD_BYTES]):
+        return "html"
     if form is None:
         what = "has a name without a known ending" if data.isascii() else "is of an unknown kind"
         raise refused(name, what, f"choose one of {', '.join(_ENDINGS)}")
-    if b"\0\0\0\0" in data[:_HEAD_BYTES] or _is_binary(data[:_HEAD_BYTES]):
+    is_wide = data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
+    if b"\0\0\0\0" in data[:_HEAD_BYTES] or (not is_wide and _is_binary(data[:_HEAD_BYTES])):
         raise refused(name, "is no text, although its name says so")
     return form
 

@@ -9,6 +9,7 @@ from typing import Final
 from vivavoce.books.book import Block, BlockKind, Book, Choices
 from vivavoce.books.read.chapters import by_headings, finished
 from vivavoce.books.read.encodings import decode
+from vivavoce.books.read.metadata import language_code
 from vivavoce.books.read.refusal import refused, title_of
 
 _HEADING_CHARS: Final = 90
@@ -17,6 +18,7 @@ _WRAPPED_CHARS: Final = 100  # the longest lines of a text with hard line breaks
 _OPEN_LINES: Final = 0.3  # of such a text's lines, that end inside a sentence
 _VERSE_SHARE: Final = 0.6  # of a line's usual length, that no line of a poem reaches
 _LISTED: Final = 4  # headings in a row are a table of contents
+_ENTRIES: Final = 3  # likewise, without a blank line between them
 _NUMBER = (  # digits, Roman, or a word that is written as a name
     r"(?:\d{1,4}|[IVXLCDM]{1,9}"
     r"|(?-i:[A-ZÀ-ÞА-Я])[^\W\d_]{1,11}(?:[ -](?-i:[A-ZÀ-ÞА-Я])[^\W\d_]{1,11})?"
@@ -46,6 +48,16 @@ _BLANK = re.compile(r"\n[^\S\n]*+\n\s*+")
 _SENTENCE_END = re.compile(r"[.!?…:;。！？」』\"'”’»)*_—-]\Z")
 _WIDE_GAP = re.compile(r"(?<=[\u2e80-\u9fff\uff00-\uffef]) (?=[\u2e80-\u9fff\uff00-\uffef])")
 _GUTENBERG = re.compile(r"\*\*\* ?(START|END) OF TH(?:E|IS) PROJECT GUTENBERG[^\n]*")
+_FACT = re.compile(r"^(Title|Author|Language): (.*(?:\n[ ]{2,}.*)?)$", re.MULTILINE)
+_HEADER_CHARS: Final = 5_000
+_PICTURE = re.compile(r"\[(?:Illustration|Abbildung)(:.*)?\]", re.DOTALL)
+_NOTE = re.compile(r"\[(?:Footnote|Fußnote)[ ][^\]:]{1,9}:.*", re.DOTALL)
+_NOTE_MARK = re.compile(r"(?<=\S)\[(?:\d{1,3}|[A-Z*†‡])\]")
+CONTENTS = re.compile(
+    r"(?:table of )?contents|inhalt(?:sverzeichnis)?|sommaire|table des matières|índice"
+    r"|sumário|indice|sommario|inhoud(?:sopgave)?|содержание|оглавление|目\s?次|目\s?录|もくじ",
+    re.IGNORECASE,
+)
 
 
 def read_plain(data: bytes, name: str, choices: Choices) -> Book:
@@ -54,8 +66,18 @@ def read_plain(data: bytes, name: str, choices: Choices) -> Book:
     blocks = list(blocks_of(text))
     if not blocks:
         raise refused(name, "is empty", "choose a file with text")
-    title = title_of(name)
-    return Book(title, finished(by_headings(blocks), choices, title))
+    facts = _facts(text)
+    title = facts.get("Title") or title_of(name)
+    authors = tuple(filter(None, [facts.get("Author")]))
+    chapters = finished(by_headings(blocks), choices, title)
+    return Book(title, chapters, authors, language_code(facts.get("Language", "")))
+
+
+def _facts(text: str) -> dict[str, str]:
+    """Return what the header of Project Gutenberg tells of a book."""
+    start = _GUTENBERG.search(text)
+    header = text[: start.start()][:_HEADER_CHARS] if start else ""
+    return {found[1]: " ".join(found[2].split()) for found in _FACT.finditer(header)}
 
 
 def blocks_of(text: str) -> list[Block]:
@@ -69,7 +91,19 @@ def blocks_of(text: str) -> list[Block]:
         start = mark.end()
     ended = start > 0 and blocks[-1].text.find("END OF") >= 0
     blocks += _paragraphs(text[start:], "copyright" if ended else "paragraph")
-    return _without_lists(blocks)
+    return _noted(_without_lists(blocks))
+
+
+def _noted(blocks: list[Block]) -> list[Block]:
+    """Return blocks with the marks of notes behind their paragraphs, if there are notes."""
+    if not any(block.kind == "footnote" for block in blocks):
+        return blocks
+    found: list[Block] = []
+    for block in blocks:
+        marks = _NOTE_MARK.findall(block.text) if block.kind == "paragraph" else []
+        found.append(replace(block, text=_NOTE_MARK.sub("", block.text)) if marks else block)
+        found += [Block(mark, "footnote") for mark in marks]
+    return found
 
 
 def is_heading(lines: Sequence[str]) -> bool:
@@ -110,12 +144,17 @@ def _paragraphs(text: str, kind: BlockKind) -> Iterator[Block]:
         lines = [line for line in part.split("\n") if line.strip()]
         if not lines:
             continue
-        if kind == "paragraph" and is_heading(lines):
+        are_headings = kind == "paragraph" and len(lines) >= _ENTRIES
+        if are_headings and all(is_heading([line]) for line in lines):
+            yield from (Block(" ".join(line.split()), "contents") for line in lines)
+        elif kind == "paragraph" and (picture := _PICTURE.fullmatch(part.strip())):
+            yield Block(joined(lines), "caption" if picture[1] else "alt_text")
+        elif kind == "paragraph" and _NOTE.fullmatch(part.strip()):
+            yield Block(joined(lines), "footnote")
+        elif kind == "paragraph" and is_heading(lines):
             yield Block(joined(lines), "heading", level=1)
         elif not is_wrapped:
             yield from (_line(line, kind) for line in lines)
-        elif kind == "paragraph" and len(lines) >= _LISTED and all(is_heading([x]) for x in lines):
-            yield from (Block(" ".join(line.split()), "contents") for line in lines)
         elif len(lines) > 1 and all(len(line.strip()) <= _VERSE_SHARE * width for line in lines):
             verse: BlockKind = "verse" if kind == "paragraph" else kind
             yield from (Block(" ".join(line.split()), verse) for line in lines)
@@ -141,10 +180,13 @@ def _indented(lines: Sequence[str]) -> Iterator[list[str]]:
 
 
 def _without_lists(blocks: Sequence[Block]) -> list[Block]:
-    """Return `blocks` with many headings in a row as a table of contents."""
+    """Return `blocks` with many headings in a row as a table of contents, with its heading."""
     found: list[Block] = []
     for is_run, run in groupby(blocks, key=lambda block: block.kind == "heading"):
         group = list(run)
         listed = is_run and len(group) >= _LISTED
         found += [replace(block, kind="contents", level=0) for block in group] if listed else group
+    for at, block in enumerate(found[1:]):
+        if block.kind == "contents" and CONTENTS.fullmatch(found[at].text.strip(" .:")):
+            found[at] = replace(found[at], kind="contents", level=0)
     return found

@@ -7,9 +7,8 @@ from typing import Any, Final
 
 from lxml import etree
 
+from vivavoce.books.read.metadata import language_code
 from vivavoce.books.read.refusal import refused
-from vivavoce.errors import BadRequest
-from vivavoce.text.language.names import parse_language
 
 Element = Any  # lxml has no types
 
@@ -94,14 +93,6 @@ def language_of(element: Element) -> str | None:
         or element.get("lang")
         or ""
     )
-
-
-def language_code(tag: str) -> str | None:
-    """Return the ISO 639-1 code of a language tag, or None if it is unknown here."""
-    try:
-        return parse_language(tag) if tag else None
-    except BadRequest:
-        return None
 
 
 def start_of(element: Element) -> str:

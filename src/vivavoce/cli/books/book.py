@@ -101,11 +101,16 @@ def book(
         return
     begun_s = time.monotonic()
     job: Job | JobEntry
-    if server:
-        with _bar() as tell:
-            job = remote.narrate(server, key, file, options, targets, tell)
-    else:
-        job = asyncio.run(_narrate(settings, data, file.name, options, targets))
+    try:
+        if server:
+            with _bar() as tell:
+                job = remote.narrate(server, key, file, options, targets, tell)
+        else:
+            job = asyncio.run(_narrate(settings, data, file.name, options, targets))
+    except KeyboardInterrupt:
+        told = "the server goes on, and" if server else "stopped:"
+        typer.echo(f"vivavoce: {told} the same command goes on from here", err=True)
+        raise
     took_s = time.monotonic() - begun_s
     names = ", ".join(map(str, targets.values()))
     typer.echo(f"{names}: {_hours(job.audio_s)} of speech, in {_hours(took_s)}", err=True)

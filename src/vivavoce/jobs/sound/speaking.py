@@ -3,7 +3,7 @@
 import hashlib
 import sys
 from collections.abc import Callable, Sequence
-from contextlib import aclosing
+from contextlib import aclosing, suppress
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Final
@@ -110,7 +110,8 @@ class Speaker:
     async def voiced(self, voice: str | None, language: str | None) -> Voiced:
         """Return who says a line of `voice`, None for the narrator, in `language`.
 
-        A language that the voice does not speak is read as the book's.
+        A language that the narrator does not speak is said by another voice that does, if nobody
+        chose the narrator. Else it is read as the book's.
         """
         key = (voice, None if language == self.narrator.language else language)
         if key not in self._voices:
@@ -118,18 +119,23 @@ class Speaker:
         return self._voices[key]
 
     async def _match(self, voice: str | None, language: str | None) -> Voiced:
-        narrator = self.narrator
+        narrator, options = self.narrator, self._options
         request = SpeechRequest(
-            "-", input_type="text", model=narrator.model if voice is None else self._options.model,
+            "-", input_type="text", model=narrator.model if voice is None else options.model,
             speaker=voice or narrator.speaker, language=language or narrator.language,
             caller=self._owner, manages=narrator.manages,
         )  # fmt: skip
-        try:
-            match = await self._synthesizer.match(request)
-        except Unsupported:
-            if language is None:
-                raise
-            return await self._match(voice, None)
+        if language is None:
+            return await self._voiced(request)
+        is_chosen = voice or options.voice or options.cast.narrator or options.model != "auto"
+        other = replace(request, model="auto", speaker=None)
+        for each in (request, *([] if is_chosen else [other])):
+            with suppress(Unsupported):
+                return await self._voiced(each)
+        return await self._match(voice, None)
+
+    async def _voiced(self, request: SpeechRequest) -> Voiced:
+        match = await self._synthesizer.match(request)
         resolved, saved = await self._synthesizer.saved.resolve(request)
         sound = ""
         if resolved.reference is not None:

@@ -11,13 +11,12 @@ from urllib.parse import unquote
 from vivavoce.books.book import BlockKind, Picture
 from vivavoce.books.read.archive import Archive
 from vivavoce.books.read.chapters import Entry
-from vivavoce.books.read.dates import date_of
 from vivavoce.books.read.encodings import decode
 from vivavoce.books.read.html.kinds import BY_TYPE
+from vivavoce.books.read.metadata import date_of, language_code
 from vivavoce.books.read.refusal import refused
 from vivavoce.books.read.trees import (
     Element,
-    language_code,
     parse_page,
     parse_xml,
     tag_of,

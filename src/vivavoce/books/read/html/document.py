@@ -12,13 +12,17 @@ from vivavoce.books.read.chapters import by_headings, finished
 from vivavoce.books.read.encodings import decode
 from vivavoce.books.read.html.notes import NoteFinder
 from vivavoce.books.read.html.pages import Notes, read_page
+from vivavoce.books.read.metadata import language_code
 from vivavoce.books.read.refusal import refused, title_of
-from vivavoce.books.read.trees import Element, language_code, language_of, parse_page, tag_of
+from vivavoce.books.read.trees import Element, language_of, parse_page, tag_of
 
 MAX_MARKDOWN_BYTES: Final = 8 * 2**20
 _NESTING: Final = 40  # elements; each costs time in a text of brackets
 _DEFINITION = re.compile(r"^ {0,3}\[\^([^\]\s]{1,99})\]:", re.MULTILINE)
-_META = re.compile(r"^(title|author|lang|language):[ \t]*+([^\n]*+)$", re.MULTILINE | re.IGNORECASE)
+_TOML = re.compile(r"\A\+\+\+[ \t]*\r?\n((?:(?!\+\+\+).*\n)*+)\+\+\+[ \t]*\r?\n")
+_META = re.compile(
+    r"^(title|author|lang|language)[ \t]*+[:=][ \t]*+([^\n]*+)$", re.MULTILINE | re.IGNORECASE
+)
 
 
 def read_html(data: bytes, name: str, choices: Choices) -> Book:
@@ -55,6 +59,7 @@ def _rendered(text: str, name: str) -> tuple[str, dict[str, str]]:
     """Return Markdown as HTML, and the metadata before it."""
     parser = MarkdownIt("commonmark", {"html": True, "maxNesting": _NESTING})
     parser.enable(["table", "strikethrough"]).use(footnote_plugin).use(front_matter_plugin)
+    text = _TOML.sub(r"---\n\1---\n", text)
     known: dict[str, dict[str, dict[str, int]]] = {}
     tokens = parser.parse(text, known)
     unused = {

@@ -47,13 +47,16 @@ def _ordered(lines: Sequence[Line], numbers: Iterator[int]) -> Iterator[Line]:
         for row in _rows(lines):
             yield replace(row, column=number)
         return
-    sides = [[line for line in lines if line.right <= gutter]]
-    sides.append([line for line in lines if line.left >= gutter])
-    crossing = [line for line in lines if line.left < gutter < line.right]
+    sides: tuple[list[Line], list[Line]] = ([], [])
+    crossing: list[Line] = []
+    for line in lines:  # of one that is written backwards, the ends are swapped
+        low, high = min(line.left, line.right), max(line.left, line.right)
+        where = sides[0] if high <= gutter else sides[1] if low >= gutter else crossing
+        where.append(line)
     for line in sorted(crossing, key=lambda line: -line.top):
         for at, side in enumerate(sides):
             above = [each for each in side if each.top > line.top]
-            sides[at] = [each for each in side if each.top <= line.top]
+            sides[at][:] = [each for each in side if each.top <= line.top]
             yield from _ordered(above, numbers)
         yield replace(line, column=_ALL, beside=False)
     for side in sides:

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from typing import Final
 
 from vivavoce.books.read.pdf.columns import Line
+from vivavoce.books.read.plain import CONTENTS
 
 _LEADERS: Final = " .·…_\u2024\u2025"  # between a title and its number
 _LEADER_CHARS: Final = 3
@@ -13,11 +14,6 @@ _INDENT: Final = 0.8  # heights of a line, of entries below others
 _TITLE_CHARS: Final = 3  # a title as short as this is no name of a chapter
 _ENDING = re.compile(r"(?:\d{1,4}|[ivxlc]{1,7}|[IVXLC]{1,7})\Z")
 _NUMBERED = re.compile(r"\A(?:\d{1,3}|[ivxlc]{1,7})(?:\.\d{1,3})*[.): ]\s*", re.IGNORECASE)
-_HEADING = re.compile(
-    r"(?:table of )?contents|inhalt(?:sverzeichnis)?|sommaire|table des matières|índice"
-    r"|sumário|indice|sommario|inhoud(?:sopgave)?|содержание|оглавление|目\s?次|目\s?录|もくじ",
-    re.IGNORECASE,
-)
 
 
 def contents_of(pages: Sequence[Sequence[Line]]) -> list[frozenset[int]]:
@@ -28,7 +24,7 @@ def contents_of(pages: Sequence[Sequence[Line]]) -> list[frozenset[int]]:
     found: list[frozenset[int]] = []
     goes_on = False
     for page in pages:
-        heads = [at for at, line in enumerate(page) if _HEADING.fullmatch(line.text.strip())]
+        heads = [at for at, line in enumerate(page) if CONTENTS.fullmatch(line.text.strip())]
         dotted = [at for at, line in enumerate(page) if _is_entry(line.text, has_leader=True)]
         first = heads[0] if heads else 0 if goes_on else len(page)
         listed = [at for at in range(first, len(page)) if _is_entry(page[at].text)]

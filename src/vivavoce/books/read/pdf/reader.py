@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from vivavoce.books.book import Book, Choices
 from vivavoce.books.read.chapters import Draft, by_headings, finished
-from vivavoce.books.read.dates import date_of
+from vivavoce.books.read.metadata import date_of
 from vivavoce.books.read.pdf.columns import Line
 from vivavoce.books.read.pdf.layout import Placed, paragraphs
 from vivavoce.books.read.refusal import refused, title_of

@@ -1,8 +1,11 @@
-"""Read the date of a book's latest change, as EPUB, Word and PDF write it."""
+"""Read what a book tells of itself: the date of its latest change, and its language."""
 
 import re
 from datetime import UTC, datetime, timedelta
 from typing import Final
+
+from vivavoce.errors import BadRequest
+from vivavoce.text.language.names import parse_language
 
 # ISO 8601, and PDF's `D:20240131120000+01'00'` (ISO 32000-2, section 7.9.4)
 _DATE: Final = re.compile(
@@ -23,4 +26,12 @@ def date_of(text: str) -> datetime | None:
         ahead = timedelta(hours=int(hours or 0), minutes=int(minutes or 0))
         return moment + ahead if sign == "-" else moment - ahead
     except (ValueError, OverflowError):
+        return None
+
+
+def language_code(tag: str) -> str | None:
+    """Return the ISO 639-1 code of a language tag, or None if it is unknown here."""
+    try:
+        return parse_language(tag) if tag else None
+    except BadRequest:
         return None
