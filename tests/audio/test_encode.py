@@ -97,6 +97,19 @@ def test_lossless_formats_give_back_the_exact_samples(name, count):
         assert len(data) == {"wav": 44, "pcm": 0, "flac": len(data)}[name]
 
 
+@pytest.mark.parametrize("count", [1, 4096, 300_001])
+def test_a_file_that_is_kept_has_the_same_samples_in_fewer_frames(count):
+    samples = np.resize(speech_like(1.0, 24000), count)
+    encoder = open_encoder("flac", 24000, kept=True)
+    data = b"".join(encoder.write(piece) for piece in cut(samples, (777,))) + encoder.finish()
+    at_once = open_encoder("flac", 24000, kept=True)
+    assert at_once.write(samples) + at_once.finish() == data
+    assert np.array_equal(to_int16(decoded("flac", data, 24000)[0]), to_int16(samples))
+    with av.open(io.BytesIO(data)) as container:
+        sizes = [frame.samples for frame in container.decode(audio=0)]
+    assert sizes[:-1] == [4096] * (len(sizes) - 1)
+
+
 @pytest.mark.parametrize("rate_hz", SAMPLE_RATES["opus"])
 @pytest.mark.parametrize("count", [1, 479, 480, 481, 5000])
 def test_opus_keeps_the_exact_length(rate_hz, count):

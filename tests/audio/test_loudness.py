@@ -76,6 +76,14 @@ def test_peaks_stay_below_the_ceiling_at_the_loudness_asked_for(
     assert loudness == pytest.approx(-19.0, abs=1.0)
 
 
+@pytest.mark.parametrize(("crest", "gain_db"), [(1.0, 3.0), (1.5, 6.0), (2.0, 12.0)])
+def test_what_the_limits_took_is_what_the_loudness_lost(crest: float, gain_db: float) -> None:
+    samples = speech_like(20, crest)
+    levelled, limiter = limit(samples, gain_db)
+    assert limiter.limited
+    assert limiter.taken_db == pytest.approx(meter(samples) + gain_db - meter(levelled), abs=0.1)
+
+
 def test_a_peak_between_two_samples_is_seen(tmp_path: Path) -> None:
     at = np.arange(5 * RATE_HZ)
     samples = np.sin(2 * np.pi * at / 4 + np.pi / 4).astype(np.float32)  # 3 dB above its samples

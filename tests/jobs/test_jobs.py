@@ -5,10 +5,12 @@ import json
 import os
 import re
 import shutil
+import sqlite3
 import subprocess
 import sys
 import threading
 from collections.abc import Sequence
+from contextlib import closing
 from pathlib import Path
 from typing import Final, Literal, get_args
 
@@ -93,7 +95,7 @@ async def test_book_with_a_changed_chapter_speaks_that_one_alone(tmp_path: Path)
         assert len(spoken_lines(tmp_path)) == said + 1
 
 
-@pytest.mark.parametrize("harm", ["cut", "gone", "other"])
+@pytest.mark.parametrize("harm", ["cut", "gone", "other", "power cut"])
 async def test_damaged_take_is_made_again(harm: str, tmp_path: Path) -> None:
     async with opened(tmp_path) as jobs:
         job = await narrated(jobs, TEXT, FLAC)
@@ -104,6 +106,13 @@ async def test_damaged_take_is_made_again(harm: str, tmp_path: Path) -> None:
                 takes[3].write_bytes(takes[3].read_bytes()[:-200])
             case "gone":
                 takes[3].unlink()
+            case "power cut":  # before the database had heard of a take
+                takes[3].write_bytes(takes[3].read_bytes()[:-200])
+                with closing(sqlite3.connect(tmp_path / "jobs.db")) as database, database:
+                    database.execute("DELETE FROM takes WHERE key = ?", (takes[3].stem,))
+                    database.execute(
+                        "UPDATE sentences SET key = '' WHERE key = ?", (takes[3].stem,)
+                    )
             case _:
                 takes[3].write_bytes(b"fLaC" + bytes(500))
         shutil.rmtree(next(tmp_path.glob("job_*")) / "chapters")  # noqa: ASYNC240
