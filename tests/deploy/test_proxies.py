@@ -19,6 +19,7 @@ from tests.conftest import serving, tone_pool
 from vivavoce.api.app import create_app
 from vivavoce.client import AsyncClient
 from vivavoce.models.tone import ToneModel
+from vivavoce.serving.events import Load
 from vivavoce.serving.local import LocalEngine
 from vivavoce.serving.pool import Pool
 from vivavoce.serving.queue import Limits
@@ -172,30 +173,27 @@ def test_a_server_that_is_gone_costs_no_request(name: str, tmp_path: Path) -> No
 
 async def test_a_busy_server_hands_over_to_the_other(tmp_path: Path) -> None:
     """Test that nginx retries a 429 on the other server. HAProxy has no such rule."""
-    full = Pool(
-        {
-            "tone": lambda: LocalEngine(
-                ToneModel(real_time_factor=20.0, max_batch=1), Limits(max_queued_requests=1)
-            )
-        }
+    engine = LocalEngine(
+        ToneModel(real_time_factor=20.0, max_batch=1), Limits(max_queued_requests=1)
     )
+    full = Pool({"tone": lambda: engine})
     with (
         serving(create_app(Settings(), full)) as one,
         serving(create_app(Settings(), tone_pool())) as two,
         proxy("nginx", tmp_path, one, two) as url,
     ):
         async with httpx.AsyncClient(timeout=60) as client:
-            stuck = [
-                asyncio.create_task(client.post(f"{one}/v1/tts/synthesize", json={"text": "Hi."}))
-                for _ in "123"
-            ]
-            await asyncio.wait(
-                stuck, return_when=asyncio.FIRST_COMPLETED
-            )  # one is refused: it is full
+            stuck = []
+            for full_at in (Load(running=1, waiting=0), Load(running=1, waiting=1)):
+                said = client.post(f"{one}/v1/tts/synthesize", json={"text": "Hi."})
+                stuck.append(asyncio.create_task(said))
+                while engine.load != full_at:  # noqa: ASYNC110 - a lane's thread tells nobody
+                    await asyncio.sleep(0.01)
             answers = [
                 await client.post(f"{url}/v1/tts/synthesize", json={"text": "Hello."})
                 for _ in range(4)
             ]
+            assert not any(task.done() for task in stuck)  # nobody waited for the full server
             for task in stuck:
                 task.cancel()
             await asyncio.gather(*stuck, return_exceptions=True)

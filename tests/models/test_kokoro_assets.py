@@ -205,7 +205,7 @@ def hub(request: pytest.FixtureRequest) -> Iterator[str]:
     stated = {name: digest(data) for name, data in files.items()}
     request.param(files, stated)
     with ThreadingHTTPServer(("127.0.0.1", 0), partial(Hub, files, stated)) as server:
-        thread = threading.Thread(target=server.serve_forever)
+        thread = threading.Thread(target=server.serve_forever, args=(0.01,))
         thread.start()
         yield f"http://127.0.0.1:{server.server_port}"
         server.shutdown()

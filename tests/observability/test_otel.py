@@ -120,7 +120,7 @@ def collector() -> Iterator[tuple[str, list[ExportTraceServiceRequest]]]:
             """Stays silent."""
 
     with HTTPServer(("127.0.0.1", 0), Handler) as server:
-        thread = Thread(target=server.serve_forever)
+        thread = Thread(target=server.serve_forever, args=(0.01,))
         thread.start()
         try:
             yield f"http://127.0.0.1:{server.server_port}/v1/traces", got

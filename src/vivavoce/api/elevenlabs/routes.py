@@ -12,7 +12,7 @@ PREFIX: Final = "/elevenlabs"  # for clients of several APIs; there `/v1/models`
 
 router = APIRouter()
 for module in (speech, lists, live, own, design):
-    router.include_router(module.router)
+    router.routes.extend(module.router.routes)
 
 prefixed = APIRouter(prefix=PREFIX, include_in_schema=False)
 prefixed.include_router(router)

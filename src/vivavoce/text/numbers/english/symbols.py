@@ -119,6 +119,6 @@ SYMBOLS: tuple[Rule, ...] = (
     ),
     Rule(re.compile(r"(?<![\w-])-++(?=\w)|(?<= )-++(?= )"), lambda m: "", "-"),
     Rule(re.compile(r"[ \t]{2,}+|\t"), lambda m: " "),
-    Rule(re.compile(r" +(?=[,.;:!?…)\]](?!\w))"), lambda m: ""),
+    Rule(re.compile(r"(?<! ) ++(?=[,.;:!?…)\]](?!\w))"), lambda m: ""),
     Rule(re.compile(r"(?<=[(\[]) +"), lambda m: ""),
 )
