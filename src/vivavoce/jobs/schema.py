@@ -6,7 +6,11 @@
 - `chapters.key` and `outputs.key` say what a file was made of.
 """
 
+import sqlite3
+from pathlib import Path
 from typing import Final
+
+from vivavoce.errors import SettingsError
 
 MIGRATIONS: Final = (
     """
@@ -50,3 +54,20 @@ MIGRATIONS: Final = (
     CREATE INDEX takes_by_job ON takes (job)
     """,
 )
+
+
+def migrate(connection: sqlite3.Connection, path: Path) -> None:
+    """Bring a database to the latest form. Raises `SettingsError` for one of a later version."""
+    connection.execute("BEGIN IMMEDIATE")  # two processes may start at once
+    (done,) = connection.execute("PRAGMA user_version").fetchone()
+    if done > len(MIGRATIONS):
+        connection.execute("ROLLBACK")
+        raise SettingsError(
+            f"{str(path)!r} was written by a newer version of vivavoce: install that, or "
+            "choose another data_dir"
+        )
+    for migration in MIGRATIONS[done:]:
+        for statement in migration.split(";"):
+            connection.execute(statement)
+    connection.execute(f"PRAGMA user_version = {len(MIGRATIONS)}")
+    connection.execute("COMMIT")

@@ -17,7 +17,7 @@ from typing import Any, Final, Self
 
 from vivavoce.errors import DiskFull, SettingsError
 from vivavoce.jobs.outbox import worded
-from vivavoce.jobs.schema import MIGRATIONS
+from vivavoce.jobs.schema import migrate
 
 FILE_NAME: Final = "jobs.db"
 BUSY_S: Final = 30.0  # a commit of another process takes milliseconds, a checkpoint perhaps seconds
@@ -55,7 +55,7 @@ class Store:
         with translated(self._path):
             folder.mkdir(mode=0o700, parents=True, exist_ok=True)
             first = self._connect()
-            _migrate(first, self._path)
+            migrate(first, self._path)
             self._idle.put(first)
 
     def close(self) -> None:
@@ -360,22 +360,6 @@ class JobLock:
 
     def __exit__(self, *_: object) -> None:
         self.release()
-
-
-def _migrate(connection: sqlite3.Connection, path: Path) -> None:
-    connection.execute("BEGIN IMMEDIATE")  # two processes may start at once
-    (done,) = connection.execute("PRAGMA user_version").fetchone()
-    if done > len(MIGRATIONS):
-        connection.execute("ROLLBACK")
-        raise SettingsError(
-            f"{str(path)!r} was written by a newer version of vivavoce: install that, or "
-            "choose another data_dir"
-        )
-    for migration in MIGRATIONS[done:]:
-        for statement in migration.split(";"):
-            connection.execute(statement)
-    connection.execute(f"PRAGMA user_version = {len(MIGRATIONS)}")
-    connection.execute("COMMIT")
 
 
 def _put_script(
