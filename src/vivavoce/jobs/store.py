@@ -27,7 +27,6 @@ _DISK: Final = {
 
 _REMEDY: Final = "make room there, or choose a data_dir that can be written"
 _FIND: Final = "SELECT id, fingerprint FROM jobs WHERE owner = ? AND idempotency_key = ?"
-
 _ANEW: Final = "take = take + 1, basis = '', key = '', problem = '', outlier = ''"
 
 Row = Mapping[str, Any]  # of the database, whose columns have the types above
@@ -363,11 +362,9 @@ class JobLock:
 
 
 def _put_script(
-    connection: sqlite3.Connection,
-    id: str,
-    chapters: Sequence[tuple[int, str]],
+    connection: sqlite3.Connection, id: str, chapters: Sequence[tuple[int, str]],
     sentences: Iterable[Row],
-) -> None:
+) -> None:  # fmt: skip
     connection.executemany(
         "INSERT INTO chapters (job, number, title) VALUES (?, ?, ?)",
         ((id, number, title) for number, title in chapters),
