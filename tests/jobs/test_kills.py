@@ -103,8 +103,8 @@ async def test_no_sentence_begins_before_earlier_ones_are_kept(
 
     def counted(model: LoggingTone, segment: Segment) -> ToneStream:
         stream = begin(model, segment)
-        kept = len(list((tmp_path / "audio").rglob("*.flac")))
-        lost.append(len(spoken_lines(tmp_path)) - kept)
+        begun = len(spoken_lines(tmp_path))  # counted first: the other lane goes on meanwhile
+        lost.append(begun - len(list((tmp_path / "audio").rglob("*.flac"))))
         return stream
 
     monkeypatch.setattr(LoggingTone, "open", counted)
