@@ -121,10 +121,10 @@ async def test_step_is_not_taken_to_hang_while_the_supervisors_own_loop_stood_st
 @needs_proc
 def test_server_that_was_stopped_and_goes_on_finds_no_hanging_step(tmp_path: Path) -> None:
     with (
-        server(tmp_path, max_step_s=2.0, tone_real_time_factor=5.0) as (
+        server(tmp_path, max_step_s=2.0, tone_real_time_factor=2.5) as (
             process,
             url,
-        ),  # a step takes 0.4 s
+        ),  # a step takes 0.2 s
         httpx.Client(base_url=url, timeout=60) as client,
     ):
         whole = client.post("/v1/tts/synthesize", json=SHORT).content
