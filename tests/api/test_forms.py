@@ -18,7 +18,8 @@ PIECES = [
     b"--b", b"--b--", b"\r\n", b"\r\n\r\n", b"--bx", b"x", b"\xff\0", b"\xed\xa0\x80", b'"', b";",
     b"Content-Disposition: form-data; name=x", b'Content-Disposition: form-data; name="x"',
     b"Content-Disposition: form-data; name*0*=x'y; name*99999999999999999999=z",
-    b"Content-Disposition: form-data; name=a; filename*=none''%ff", b"Content-Type: text/plain",
+    b"Content-Disposition: form-data; name=a; filename*=none''%ff", b"; name*=x''y; name*0=z",
+    b"Content-Type: text/plain",
 ]  # fmt: skip
 
 
@@ -67,6 +68,20 @@ def test_form_in_pieces_is_the_form_as_a_whole(pieces: list[bytes], cuts: list[i
 
     in_pieces = (data[start:end] for start, end in pairwise(places))
     assert parts(*in_pieces) == parts(data)
+
+
+@pytest.mark.parametrize(
+    "parameters", ["name*0=x; name*=utf-8''x", "name=x; filename*=''y; filename*0=y"]
+)
+def test_head_with_a_parameter_in_two_forms_is_refused(parameters: str) -> None:
+    data = f"--b\r\nContent-Disposition: form-data; {parameters}\r\n\r\ny\r\n--b--"
+    with pytest.raises(BadRequest, match="a head that cannot be read"):
+        read_form(data.encode(), TYPE)
+
+
+def test_boundary_in_two_forms_is_refused() -> None:
+    with pytest.raises(BadRequest, match="without a boundary of ASCII"):
+        read_form(b"--b--", "multipart/form-data; boundary*0=b; boundary*=utf-8''b")
 
 
 def test_files_go_where_they_are_to_be_and_are_closed() -> None:

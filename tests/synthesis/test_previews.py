@@ -72,11 +72,20 @@ def test_strange_id_is_unknown(previews: Previews, id: str) -> None:
     assert not kept(previews, id, ONE)
 
 
-@pytest.mark.parametrize("damage", [b"", b"{}\n", b"no JSON\n", b'{"recording_bytes": 9}\nx'])
+@pytest.mark.parametrize(
+    "damage", [b"", b"{}\n", b"[]\n", b"no JSON\n", b'{"recording_bytes": 9}\nx']
+)
 def test_damaged_preview_is_unknown(previews: Previews, damage: bytes) -> None:
     previews.add(preview(), ONE)
     (path,) = previews.path.iterdir()
     path.write_bytes(damage)
+    assert not kept(previews, A, ONE)
+
+
+def test_preview_of_a_version_with_other_facts_is_unknown(previews: Previews) -> None:
+    previews.add(preview(), ONE)
+    (path,) = previews.path.iterdir()
+    path.write_bytes(path.read_bytes().replace(b'"seed"', b'"mood"', 1))
     assert not kept(previews, A, ONE)
 
 

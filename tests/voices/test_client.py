@@ -107,6 +107,9 @@ async def test_wrong_voices_raise_what_the_server_found(
         assert caught.value.field == field
     with pytest.raises(UnknownVoice, match=r"'no body\?'"):
         await remote.voices.get("no body?")
+    for name in ("", "..", "../jobs", "a/preview"):
+        with pytest.raises(UnknownVoice, match=f"no voice {name!r}"):
+            await remote.voices.remove(name)
     with pytest.raises(TypeError, match=r"'label': choose from languages,"):
         await remote.voices.mix("warm", "af_bella", label="x")  # type: ignore[call-arg]  # wrong
     assert await remote.voices.list() == ()

@@ -88,6 +88,10 @@ def test_words_and_consent_come_later() -> None:
         "consent", "anna", "--expires", "2020-01-01", *AGREED
     )
     assert "consent lacks 'by'" in refused("consent", "anna")
+    assert "words is empty" in refused("edit", "anna", "--words", " ")
+    nothing = CliRunner().invoke(app, ["voices", "edit", "anna"])
+    assert (nothing.exit_code, "nothing is to change" in nothing.stderr) == (2, True)
+    assert json.loads(run("show", "anna")) == renewed
 
 
 def test_voices_of_a_server_are_kept_by_the_same_commands(tmp_path: Path) -> None:

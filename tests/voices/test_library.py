@@ -251,8 +251,25 @@ def test_end_between_look_and_use_is_told(library: VoiceLibrary) -> None:
 def test_damaged_recording_is_told_as_such(library: VoiceLibrary, damage: bytes) -> None:
     voice = clone(library, "anna")
     library.folder.recording_path(voice.id).write_bytes(damage)
-    with pytest.raises(UnknownVoice, match="'anna' has a damaged recording"):
-        library.reference(voice)
+    for use in (
+        lambda: library.reference(voice),
+        lambda: library.export("anna", OPERATOR),
+        lambda: library.change("anna", OPERATOR, frozenset(), words="Hello."),
+    ):
+        with pytest.raises(UnknownVoice, match="'anna' has a damaged recording"):
+            use()
+
+
+def test_lost_recording_is_told_as_such(library: VoiceLibrary) -> None:
+    voice = clone(library, "anna")
+    library.folder.recording_path(voice.id).unlink()
+    for use in (
+        lambda: library.reference(voice),
+        lambda: library.export("anna", OPERATOR),
+        lambda: library.change("anna", OPERATOR, frozenset(), words="Hello."),
+    ):
+        with pytest.raises(UnknownVoice, match="'anna' is gone, or its recording: restore it"):
+            use()
 
 
 def test_voice_ends_with_its_consent(library: VoiceLibrary) -> None:

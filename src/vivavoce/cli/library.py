@@ -183,6 +183,8 @@ def edit(
     Examples:
       vivavoce voices edit anna --words "The lamp is on the table."
     """
+    if name is None and words is None and description is None:
+        raise typer.BadParameter("nothing is to change: give --name, --words or --description")
     with opened(server, key, config) as voices:
         saved = voices.update(voice, name=name, words=words, description=description)
     typer.echo(f"changed {saved.name}, {saved.id}")

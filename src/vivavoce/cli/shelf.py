@@ -103,9 +103,11 @@ class Here:
     def update(
         self, voice: str, *, name: str | None, words: str | None, **facts: Any
     ) -> "SavedVoice":
+        from vivavoce.api.schemas.voices import exact_words
         from vivavoce.registry import TAKEN_NAMES
 
-        values = {**_facts({"name": name, "words": words, **facts})}
+        exact = None if words is None else exact_words(words, "words")
+        values = _facts({"name": name, "words": exact, **facts})
         return _told(self._library.change(voice, self._viewer, TAKEN_NAMES, **values))
 
     def renew(self, voice: str, consent: "Consent") -> "SavedVoice":

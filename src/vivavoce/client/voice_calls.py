@@ -14,6 +14,7 @@ from urllib.parse import quote
 import httpx
 
 from vivavoce.client import wire
+from vivavoce.errors import UnknownVoice
 
 if TYPE_CHECKING:  # `types` imports numpy, which a client does not need
     from vivavoce.types import Gender
@@ -136,7 +137,9 @@ LIST = Call("GET", SAVED)
 
 
 def path_of(voice: str) -> str:
-    """Return the path of a voice, with its name escaped."""
+    """Return the path of a voice. Raises `UnknownVoice` for a name that would be another path."""
+    if "/" in voice or not voice.strip("."):
+        raise UnknownVoice(f"no voice {voice[:80]!r} can be saved on a server", field="voice_id")
     return f"{SAVED}/{quote(voice, safe='')}"
 
 

@@ -243,15 +243,21 @@ class VoiceLibrary:
         self.refresh()
 
     def export(self, name: str, viewer: Viewer) -> bytes:
-        """Return a voice of the viewer's as a file. Raises `ConsentEnded`."""
+        """Return a voice of the viewer's as a file. Raises `ConsentEnded`, and `UnknownVoice`."""
         voice = self.usable(self.get(name, viewer, to_change=True))
         if voice.formula is not None:
             return pack(voice, None)
+        voice, flac = self._recorded(voice)
+        _samples_of(voice, flac)  # else the file is no voice
+        return pack(voice, flac)
+
+    def _recorded(self, voice: SavedVoice) -> tuple[SavedVoice, bytes]:
+        """Return a voice as it is now, and its recording. Raises as `_present` does."""
         try:
-            return pack(voice, self.folder.recording(voice.id))
+            return voice, self.folder.recording(voice.id)
         except UnknownVoice:
-            now = self._present(voice)
-            return pack(now, self.folder.recording(now.id))
+            present = self._present(voice)
+            return present, self.folder.recording(present.id)
 
     def _present(self, voice: SavedVoice) -> SavedVoice:
         """Return a voice whose folder has gone under the id that it has now.
@@ -262,14 +268,16 @@ class VoiceLibrary:
         stored = self._voices.get(self._now.get(voice.id, voice.id))
         if stored is not None and self.usable(stored.record).id != voice.id:
             return stored.record
-        raise UnknownVoice(f"voice {voice.name!r} is gone, or its recording", field="voice_id")
+        problem = f"voice {voice.name!r} is gone, or its recording: restore it, or remove the voice"
+        raise UnknownVoice(problem, field="voice_id")
 
     def _with_other_id(self, voice: SavedVoice, before: str) -> SavedVoice:
         """Return a recording whose words have changed under its new id."""
         if voice.formula is not None:
             raise Unsupported(f"voice {voice.name!r} is a mix, which has no words", field="words")
         self.usable(voice)
-        samples = _samples_of(voice, self.folder.recording(before))
+        _, flac = self._recorded(replace(voice, id=before))
+        samples = _samples_of(voice, flac)
         id = voice_id(pcm_of(samples), voice.words, voice.owner)
         if id in self._voices or self._now.get(id, before) != before:
             raise BadRequest(

@@ -13,7 +13,7 @@ from typing import Any
 import httpx
 import pytest
 from numpy.typing import NDArray
-from openai import BadRequestError, OpenAI
+from openai import BadRequestError, NotFoundError, OpenAI
 from typer.testing import CliRunner
 
 for package in ("torch", "safetensors", "tokenizers"):
@@ -293,6 +293,12 @@ def test_openai_sdk_designs_a_voice(checkpoints: Path, tmp_path: Path) -> None:
                 name="late", type="prompt", prompt="A man.", script_hint="Very long. " * 99
             )
         assert refused.value.param == "script_hint"
+        kept = set((tmp_path / "previews").iterdir())
+        with pytest.raises(NotFoundError):
+            sdk.audio.voices.create(
+                name="late", type="prompt", prompt="A man.", extra_body={"consent": "cons_1"}
+            )
+        assert set((tmp_path / "previews").iterdir()) == kept  # nothing was spoken for it
 
 
 async def test_python_client_designs_and_keeps_a_voice(checkpoints: Path, tmp_path: Path) -> None:

@@ -17,6 +17,8 @@ MAX_PARTS: Final = 64
 MAX_HEAD_BYTES: Final = 4_096  # of one part
 MAX_VALUE_BYTES: Final = 2**16  # of a value that is no file
 _BLANK: Final = b"\r\n\r\n"
+# Parameters in an encoding that is none. `email` sorts `name*0` and `name*`: a number and None.
+_UNREADABLE: Final = (ValueError, LookupError, TypeError)
 
 FormValue = str | bytes | list[str | bytes]  # text, a file, or several of one name
 
@@ -95,7 +97,7 @@ class FormReader:
         try:
             name = headers.get_param("name", header="content-disposition")
             file_name = headers.get_filename()
-        except (ValueError, LookupError) as error:  # an encoding that is none
+        except _UNREADABLE as error:
             raise _refused(f"has a part with a head that cannot be read ({error})") from error
         if not isinstance(name, str) or not name:
             raise _refused("has a part without a name")
@@ -127,7 +129,7 @@ def text_of(part: FormPart) -> str:
         return part.content.read().decode("utf-8")
     except UnicodeDecodeError as error:
         name = part.name[:80]
-        problem = f"the field {name!r} is not UTF-8: send a file with a file name"
+        problem = f"the field {name!r} is not UTF-8: send it so, or as a file with a name"
         raise BadRequest(problem, field=name) from error
 
 
@@ -155,7 +157,7 @@ def _boundary(content_type: str) -> bytes:
         boundary = message.get_boundary("")
         if 1 <= len(boundary) <= 70:
             return boundary.encode("ascii")
-    except ValueError:  # of a name that is encoded wrongly, or a character beyond ASCII
+    except _UNREADABLE:  # or a character beyond ASCII
         pass
     raise _refused(f"has the content type {content_type[:100]!r}, without a boundary of ASCII")
 

@@ -25,6 +25,8 @@ FOLDER: Final = "previews"
 KEEP_S: Final = 3_600.0
 MAX_OWN: Final = 16  # of one key, 3 MB at most each
 _ID: Final = re.compile(r"[0-9a-f]{24}")
+# Damaged, or written by another version, whose facts have other names.
+_UNREADABLE: Final = (OSError, ValueError, KeyError, TypeError, AttributeError, BadRequest)
 _FACTS: Final = ("description", "language", "seed", "words", "format", "synthetic")
 
 
@@ -85,13 +87,13 @@ class Previews:
             facts = json.loads(told)
             size = facts.pop("recording_bytes")
             recording = repacked(data[:size], synthetic=True)
-        except (OSError, ValueError, KeyError, BadRequest) as error:
+            return Preview(id, recording=recording, audio=data[size:], **facts)
+        except _UNREADABLE as error:
             raise UnknownVoice(
                 f"no preview {id[:80]!r} is kept here for you: they are kept for an hour, the "
                 f"latest {MAX_OWN} of a key; design the voice again",
                 field="preview",
             ) from error
-        return Preview(id, recording=recording, audio=data[size:], **facts)
 
     def expire(self) -> None:
         """Erase the previews that are older than `KEEP_S`, and what killed processes have left."""

@@ -66,13 +66,13 @@ async def create(
     """Save the voice of a recording, of a description or of a formula, by a form or JSON."""
     taken, way = await taken_names(server), _way(body)
     check_name(body.name, taken)
+    consent = await asyncio.to_thread(_consent, server, viewer, body.consent)
     preview = None
     if way == "prompt":
         wish = Wish(body.prompt or "", body.script_hint or None, count=1, seed=body.seed)
         (preview,) = await designed(http, wish)
 
     def made() -> CreatedVoice:
-        consent = _consent(server, viewer, body.consent)
         if way == "audio_sample" and consent is None and server.voices.require_consent:
             problem = "consent is missing: send the id of one from POST /v1/audio/voice_consents"
             raise BadRequest(problem, field="consent")
