@@ -9,6 +9,7 @@ import pytest
 
 from tests.jobs.narrating import (
     LANES,
+    NAME,
     VIEWER,
     LoggingTone,
     forkserver,
@@ -137,3 +138,22 @@ async def test_one_process_at_a_time_runs_a_job(tmp_path: Path) -> None:
             await two.run(job.id)
         assert (await running).state == "done"
         assert (await two.get(job.id, VIEWER)).state == "done"
+
+
+async def test_pause_does_not_wait_for_a_file_that_is_being_written(tmp_path: Path) -> None:
+    text, options = text_of(1, 300).encode(), JobOptions(formats=("mp3",))
+    async with opened(tmp_path) as jobs:
+        job, _ = await jobs.create(text, NAME, options, VIEWER, paused=True)
+        running = asyncio.create_task(jobs.run(job.id))
+        async for event in jobs.events(job.id, VIEWER):
+            if event.stage == "writing":
+                await jobs.act(job.id, "pause", VIEWER)
+                break
+        assert (await running).state == "paused"
+        assert not (tmp_path / job.id / "new").exists()
+        assert not list((tmp_path / job.id / "out").iterdir())
+        await jobs.act(job.id, "resume", VIEWER)
+        assert (await jobs.run(job.id)).state == "done"
+        other, _ = await jobs.create(text, NAME, options, VIEWER, paused=True)
+        await jobs.run(other.id)
+        assert await outputs_of(jobs, job.id) == await outputs_of(jobs, other.id)

@@ -12,7 +12,9 @@ import subprocess
 import sys
 from collections.abc import Callable
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass, field
+from pathlib import Path
 from queue import SimpleQueue
 from typing import Any, Final, ParamSpec, TypeVar
 
@@ -22,12 +24,22 @@ P = ParamSpec("P")
 T = TypeVar("T")
 
 NICENESS: Final = 10
+_STOPS: Final = (signal.SIGINT, signal.SIGTERM)  # which systems send to all processes of a service
 
 
 def give_way() -> None:
     """Let this thread have the processor after those that speak. Linux alone knows such threads."""
     if sys.platform == "linux":
         os.nice(NICENESS)
+
+
+def module_process(name: str) -> tuple[list[str], dict[str, str]]:
+    """Return the command and the environment that run a module of this Python.
+
+    It finds modules where this process does, and not where it happens to stand.
+    """
+    path = os.pathsep.join(str(Path(each).absolute()) for each in sys.path)
+    return [sys.executable, "-P", "-m", name], os.environ | {"PYTHONPATH": path}
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,25 +108,40 @@ class Processes(Executor):
     def _start(self) -> subprocess.Popen[bytes]:
         if self._stopped:
             raise EOFError
-        command = [sys.executable, "-m", __spec__.name]
-        process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+        command, environment = module_process(__spec__.name)
+        mask = getattr(signal, "pthread_sigmask", None)  # which a new process begins with
+        held = mask(signal.SIG_BLOCK, _STOPS) if mask else ()
+        try:
+            process = subprocess.Popen(
+                command, env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+                stderr=None if sys.stderr else subprocess.DEVNULL,
+            )  # fmt: skip
+        except (OSError, TypeError) as error:
+            raise EngineFault(
+                f"cannot start {sys.executable!r}, which makes files ({error}): see that it can "
+                "be started, and retry the job"
+            ) from error
+        finally:
+            if mask:
+                mask(signal.SIG_SETMASK, held)
         self._started.append(process)
+        if self._stopped:  # meanwhile
+            process.kill()
         return process
 
 
 def serve() -> None:
     """Answer the calls of the process that started this one."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the other process decides
+    for each in _STOPS:
+        signal.signal(each, signal.SIG_IGN)  # the other process decides
     give_way()
     answers = os.fdopen(os.dup(sys.stdout.fileno()), "wb")
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())  # for what libraries print
-    while True:
-        try:
+    with suppress(EOFError, OSError, pickle.UnpicklingError):  # the other process has ended
+        while True:
             function, args, kwargs = pickle.load(sys.stdin.buffer)
-        except EOFError:
-            return
-        answers.write(_answer(function, args, kwargs))
-        answers.flush()
+            answers.write(_answer(function, args, kwargs))
+            answers.flush()
 
 
 def _answer(function: Callable[..., object], args: Any, kwargs: Any) -> bytes:

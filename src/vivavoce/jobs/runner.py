@@ -258,14 +258,16 @@ class Run:
             if known is not None and known["key"] == key and (self._folders.out / name).exists():
                 continue
             tell = self._writing(index * share, share)
-            try:
-                size = await in_background(self._write_one, format, name, chapters, marks, tell)
-            except BaseException:
-                self._stopping = True
-                raise
+            size = await in_background(
+                self._write_one, format, name, chapters, marks, tell, stop=self._stop
+            )
             await in_thread(self._store.put_output, self._job.id, format, name, key, size)
             if await in_thread(self._store.state, self._job.id) != "running":
                 raise Stopped
+
+    def _stop(self) -> None:
+        self._stopping = True
+        self._processes.kill()
 
     def _writing(self, before: float, share: float) -> Callable[[float], None]:
         """Return what is told of the share of a file that is written, in a thread."""

@@ -159,11 +159,11 @@ class Worker:
         finally:
             run.cancel()
             await asyncio.wait([run])
+            await in_thread(shutil.rmtree, self.folders(id).spare, True)  # which makes room
             del self._runs[id]
             self._progress.pop(id, None)
         if (outcome := _outcome(id, run)) is not None:
             after, problem = outcome
-            await in_thread(shutil.rmtree, self.folders(id).spare, True)  # which makes room
             await in_thread(store.move, id, ["running"], after, time.time(), problem)
         self.changed()
 

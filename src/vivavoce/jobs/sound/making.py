@@ -8,6 +8,7 @@ import asyncio
 from collections import defaultdict
 from collections.abc import Awaitable, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
 from statistics import median
 from typing import Final, ParamSpec, TypeVar
@@ -47,17 +48,24 @@ async def in_thread(function: Callable[P, T], *args: P.args, **kwargs: P.kwargs)
     return await _to_its_end(asyncio.to_thread(function, *args, **kwargs))
 
 
-async def in_background(function: Callable[..., T], *args: object) -> T:
-    """Run long work as `in_thread` does, in a thread that gives way."""
-    return await _to_its_end(asyncio.get_running_loop().run_in_executor(_WORKERS, function, *args))
+async def in_background(function: Callable[..., T], *args: object, stop: Callable[[], None]) -> T:
+    """Run long work as `in_thread` does, in a thread that gives way. `stop` shortens it."""
+    work = asyncio.get_running_loop().run_in_executor(_WORKERS, function, *args)
+    return await _to_its_end(work, stop)
 
 
-async def _to_its_end(work: Awaitable[T]) -> T:
+async def _to_its_end(work: Awaitable[T], stop: Callable[[], None] | None = None) -> T:
     task = asyncio.ensure_future(work)
     try:
         return await asyncio.shield(task)
     except asyncio.CancelledError:
-        await asyncio.wait([task])
+        if stop is not None:
+            stop()
+        while not task.done():
+            with suppress(asyncio.CancelledError):  # once more
+                await asyncio.wait([task])
+        if not task.cancelled():
+            task.exception()  # seen: nobody waits for it
         raise
 
 

@@ -2,11 +2,11 @@
 
 import json
 import subprocess
-import sys
 from dataclasses import dataclass
 from typing import Any, Final
 
 from vivavoce.books.book import Book, Choices
+from vivavoce.books.processes import module_process
 from vivavoce.books.read.chapters import Draft, by_headings, finished
 from vivavoce.books.read.metadata import date_of
 from vivavoce.books.read.pdf.columns import Line
@@ -58,9 +58,10 @@ def _extracted(data: bytes, name: str) -> dict[str, Any]:  # JSON
 
     if find_spec("pypdfium2") is None:
         raise MissingDependency("a PDF needs pypdfium2: pip install 'vivavoce[books]'")
+    command, environment = module_process(_CHILD)
     try:
         child = subprocess.run(
-            [sys.executable, "-m", _CHILD], input=data, capture_output=True, timeout=TIMEOUT_S
+            command, env=environment, input=data, capture_output=True, timeout=TIMEOUT_S
         )
         found: dict[str, Any] = json.loads(child.stdout)
     except subprocess.TimeoutExpired as error:
