@@ -98,6 +98,7 @@ async def test_preview_is_the_speech_of_the_voice(client: httpx.AsyncClient) -> 
     await client.post(VOICES, json=ANNA)
     spoken = samples_of(await synthesize(client, speaker="anna"))
     heard = await client.post(f"{VOICES}/anna/preview", json={"text": TEXT, "seed": 1})
+    assert heard.headers["x-synthetic"].startswith("vivavoce;")
     assert (heard.headers["content-type"], heard.headers["x-voice"]) == ("audio/wav", "Anna")
     assert same(samples_of(heard), spoken)
     stated = await client.post(f"{VOICES}/anna/preview", json={"language": "german", "seed": 1})
