@@ -114,6 +114,14 @@ async def test_consent_is_renewed_and_the_former_one_kept(server: httpx.AsyncCli
     assert worded["former_consents"] == renewed["former_consents"]
 
 
+@pytest.mark.parametrize("field", ["by", "words"])
+async def test_control_characters_are_named(server: httpx.AsyncClient, field: str) -> None:
+    await server.post(VOICES, json=CLONE)
+    answer = await server.put(f"{VOICES}/anna/consent", json={**CONSENT, field: "Anna\x1b[2J"})
+    problem = f"the field {field!r} cannot be 'Anna\\x1b[2J': it should hold no control characters"
+    assert answer.json()["error"]["message"] == problem
+
+
 @pytest.mark.parametrize(
     ("consent", "field"),
     [

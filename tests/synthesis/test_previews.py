@@ -56,6 +56,11 @@ def test_preview_is_erased_after_an_hour(
 
 def test_oldest_previews_of_a_key_make_room_and_no_others(previews: Previews) -> None:
     previews.add(preview(), TWO)
+    previews.add(preview("c" * 24), ONE)
+    (path,) = previews.path.glob("*-" + "c" * 24)
+    path.unlink()
+    path.mkdir()  # which cannot be erased as a file
+    os.utime(path, (1, 1))
     ids = [f"{number:024x}" for number in range(MAX_OWN + 1)]
     for number, id in enumerate(ids):
         previews.add(preview(id), ONE)

@@ -1,8 +1,11 @@
 """Check that a recording gets its words later: another id, and one voice at any moment."""
 
+import os
 import shutil
 import threading
+from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 
 import pytest
@@ -175,6 +178,27 @@ def test_reader_finds_the_voice_at_every_moment(library: VoiceLibrary) -> None:
             each.result(30)
     assert len(seen) > 20
     assert [found for found in seen if found != ["anna"]] == []
+
+
+def test_reader_finds_a_voice_that_moves_behind_its_looks(
+    library: VoiceLibrary, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clone(library, "anna")
+    scandir, moves = os.scandir, iter(range(3))
+
+    def behind(path: Path) -> AbstractContextManager[Iterable[os.DirEntry[str]]]:
+        """List a folder, and give the voice another id before anything of the list is read."""
+        with scandir(path) as entries:
+            listed = list(entries)
+        if path == library.folder.path and (move := next(moves, None)) is not None:
+            with monkeypatch.context() as patch:
+                patch.setattr(os, "scandir", scandir)
+                worded(library, "anna", f"Words {move}.")
+        return nullcontext(listed)
+
+    monkeypatch.setattr(os, "scandir", behind)
+    assert names(VoiceLibrary(library.folder.path), ONE) == ["anna"]
+    assert next(moves, None) is None
 
 
 def test_manager_gives_the_words_of_a_keys_voice(library: VoiceLibrary) -> None:

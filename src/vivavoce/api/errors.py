@@ -46,6 +46,7 @@ STATUS: Sequence[tuple[type[VivavoceError], int]] = (
     (MissingDependency, 503), (EngineFault, 500), (VivavoceError, 500),
 )  # fmt: skip
 _SHOWN_CHARS = 100
+_NO_CONTROLS = r"^[^\x00"  # how patterns begin that refuse control characters
 _SHORT = reprlib.Repr()
 _SHORT.maxlevel = 2
 
@@ -172,6 +173,8 @@ def describe(problem: Mapping[str, Any]) -> tuple[str | None, str]:
         length, limit = f"{len(problem['input']):,}", f"{problem['ctx']['max_length']:,}"
         message = f"the field {field!r} has {length} characters, the limit is {limit}; shorten it"
         return field, message
+    if kind == "string_pattern_mismatch" and problem["ctx"]["pattern"].startswith(_NO_CONTROLS):
+        problem = {**problem, "msg": "it should hold no control characters"}
     reason = problem["msg"].removeprefix("Value error, ").replace("Input should", "it should")
     return field, f"the field {field!r} cannot be {_shown(problem.get('input'))}: {reason}"
 

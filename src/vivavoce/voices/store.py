@@ -40,6 +40,7 @@ NAMES: Final = ".names"
 FORM: Final = TypeAdapter(SavedVoice)
 CONSENT_FORM: Final = TypeAdapter(RecordedConsent)
 _ABANDONED_S: Final = 86_400.0
+_LOOKS: Final = 20  # at a folder in which records move all the time
 _SETTLED_S: Final = 2.0  # from then on a change has another time, on any file system
 
 
@@ -65,23 +66,33 @@ class RecordFolder(Generic[R]):
         self._told = dict[str, str]()  # problems in the log, by id
 
     def read(self, known: Mapping[str, Stored[R]]) -> dict[str, Stored[R]]:
-        """Return the records by id. Those of `known` that have not changed are not read again."""
-        found, gone = self._read(known)
-        if gone:  # it may have another id now, which this look has passed by
-            found, _ = self._read({**known, **found})
-        return found
+        """Return the records by id. Those of `known` that have not changed are not read again.
 
-    def _read(self, known: Mapping[str, Stored[R]]) -> tuple[dict[str, Stored[R]], bool]:
-        """Return the records by id, and True if one has gone meanwhile."""
-        found, gone = dict[str, Stored[R]](), False
+        A record that gets another id meanwhile is in neither place, so it looks until nothing has
+        moved.
+        """
+        found = dict[str, Stored[R]]()
         try:
-            entries = list(self._entries())
+            entries = self._entries()
+            for _ in range(_LOOKS):
+                found = {**known, **found}
+                found, gone = self._look(entries, found)
+                ids, entries = entries.keys(), self._entries()
+                if not gone and entries.keys() == ids:
+                    break
         except (FileNotFoundError, NotADirectoryError):
-            return {}, False
+            return {}
         except OSError as error:
             log.error("the records stay as they were: %s", error)
-            return dict(known), False
-        for entry in entries:
+            return dict(known)
+        return found
+
+    def _look(
+        self, entries: Mapping[str, "os.DirEntry[str]"], known: Mapping[str, Stored[R]]
+    ) -> tuple[dict[str, Stored[R]], bool]:
+        """Return the records of `entries` by id, and True if one has gone meanwhile."""
+        found, gone = dict[str, Stored[R]](), False
+        for entry in entries.values():
             before = known.get(entry.name)
             try:
                 stamp = entry.stat().st_mtime_ns
@@ -96,7 +107,7 @@ class RecordFolder(Generic[R]):
                 self._tell(entry.name, f"{entry.name} cannot be read: {error}")
                 if before is not None:
                     found[entry.name] = before
-        return found, gone or not known.keys() <= found.keys()
+        return found, gone
 
     def save(self, record: R, recording: bytes | None = None) -> bool:
         """Store a record as a whole. False if there is one with its id. Raises `DiskFull`."""
@@ -278,9 +289,9 @@ class RecordFolder(Generic[R]):
             with suppress(OSError):
                 new.unlink(missing_ok=True)
 
-    def _entries(self) -> Iterator["os.DirEntry[str]"]:
+    def _entries(self) -> dict[str, "os.DirEntry[str]"]:
         with os.scandir(self.path) as entries:
-            yield from (entry for entry in entries if is_id(entry.name))
+            return {entry.name: entry for entry in entries if is_id(entry.name)}
 
     def _remove_abandoned(self) -> None:
         for folder in (*self.path.glob(".new-*"), *self.path.glob(".gone-*")):

@@ -98,7 +98,7 @@ class FormReader:
             name = headers.get_param("name", header="content-disposition")
             file_name = headers.get_filename()
         except _UNREADABLE as error:
-            raise _refused(f"has a part with a head that cannot be read ({error})") from error
+            raise _refused("has a part with a head that cannot be read") from error
         if not isinstance(name, str) or not name:
             raise _refused("has a part without a name")
         content = io.BytesIO() if file_name is None else self._open_file()

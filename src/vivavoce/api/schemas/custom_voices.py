@@ -21,7 +21,7 @@ _TYPES: Mapping[Kind, MadeFrom] = {
 
 def _file(value: object) -> object:
     if value is not None and not isinstance(value, bytes):
-        raise ValueError("it should be a file of a form, multipart/form-data, with a file name")
+        raise ValueError("it should be one file of a form, multipart/form-data, with a file name")
     return value
 
 

@@ -75,7 +75,8 @@ class Previews:
             with suppress(OSError):
                 new.unlink(missing_ok=True)
         for path in self._files(f"{_mark(viewer)}-*")[:-MAX_OWN]:
-            path.unlink(missing_ok=True)
+            with suppress(OSError):  # another process was first, or it is no file
+                path.unlink()
 
     def get(self, id: str, viewer: Viewer) -> Preview:
         """Return a preview of the viewer's. Raises `UnknownVoice` (`preview`)."""
