@@ -16,6 +16,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from contextlib import suppress
 from pathlib import Path
 from statistics import median, quantiles
 from typing import Any
@@ -57,6 +58,18 @@ def folder_bytes(folder: Path) -> dict[str, int]:
     return sizes
 
 
+def memory_bytes(pid: int) -> int:
+    """Return the memory of a process and its children now (`Pss`: a shared page counts once)."""
+    whole = 0
+    for folder in Path("/proc").glob("[0-9]*"):
+        with suppress(FileNotFoundError, ProcessLookupError):
+            parent = int((folder / "stat").read_text().rpartition(")")[2].split()[1])
+            if pid in (parent, int(folder.name)):
+                lines = (folder / "smaps_rollup").read_text().splitlines()
+                whole += next(int(line.split()[1]) for line in lines if line.startswith("Pss:"))
+    return whole * 1024
+
+
 def measure(words: int, model: str, format: str) -> dict[str, Any]:
     """Return what a whole book costs."""
     with tempfile.TemporaryDirectory(prefix="vivavoce-books-") as name:
@@ -66,11 +79,15 @@ def measure(words: int, model: str, format: str) -> dict[str, Any]:
         environment = {**os.environ, "VIVAVOCE_DATA_DIR": str(folder / "data")}
         command = [sys.executable, "-m", "vivavoce", "book", str(source), "-o", str(target),
                    "--model", model]  # fmt: skip
-        begun_s = time.monotonic()
-        process = subprocess.Popen(command, env=environment, stderr=subprocess.PIPE, text=True)
-        assert process.stderr is not None
-        said = process.stderr.read()
-        if process.wait():
+        begun_s, peak = time.monotonic(), 0
+        with (folder / "said").open("w+") as told:
+            process = subprocess.Popen(command, env=environment, stderr=told)
+            while process.poll() is None:
+                peak = max(peak, memory_bytes(process.pid))
+                time.sleep(0.5)
+            told.seek(0)
+            said = told.read()
+        if process.returncode:
             raise SystemExit(said)
         took_s = time.monotonic() - begun_s
         used = resource.getrusage(resource.RUSAGE_CHILDREN)
@@ -82,7 +99,7 @@ def measure(words: int, model: str, format: str) -> dict[str, Any]:
             "took_s": round(took_s, 1),
             "real_time": round(audio_s / took_s, 1),
             "cpu_s": round(used.ru_utime + used.ru_stime, 1),
-            "peak_mb": round(used.ru_maxrss / 1024),
+            "peak_mb": round(peak / 2**20),
             "disk": folder_bytes(folder / "data"),
             "file": target.stat().st_size,
         }
