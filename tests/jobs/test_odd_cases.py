@@ -227,3 +227,20 @@ async def test_page_behind_a_job_that_is_gone_is_refused(tmp_path: Path) -> None
         await client.post(JOBS, json=TEXT)
         answer = await client.get(JOBS, params={"after": "job_gone"})
         assert (answer.status_code, answer.json()["error"]["field"]) == (422, "after")
+
+
+@pytest.mark.parametrize("is_replaced", [False, True])
+async def test_folder_that_is_removed_under_a_server_is_no_place_of_jobs(
+    is_replaced: bool, tmp_path: Path
+) -> None:
+    async with app_client(create_app(settings(tmp_path), tone_pool())) as client:
+        assert (await client.post(JOBS, json=TEXT | {"paused": True})).status_code == 201
+        shutil.rmtree(tmp_path / "jobs")
+        if is_replaced:
+            async with opened(tmp_path / "jobs") as others:
+                assert not await others.all(VIEWER)
+        for _ in range(2):
+            for answer in (await client.get(JOBS), await client.post(JOBS, json=TEXT)):
+                assert answer.status_code == 503, answer.text
+                assert "start vivavoce again" in answer.json()["error"]["message"]
+        assert (tmp_path / "jobs" / "jobs.db").exists() == is_replaced

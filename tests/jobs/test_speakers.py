@@ -55,6 +55,18 @@ def test_unclear_speakers_are_not_guessed(text: str) -> None:
     assert named(text) == [""]
 
 
+@pytest.mark.parametrize(("name", "written"), [("Işıl", "IŞIL"), ("İpek", "ipek"), ("Ali", "ALI")])
+def test_names_are_found_in_capital_letters(name: str, written: str) -> None:
+    text = f"“It is late,” said {written}."
+    assert [said for *_, said in speakers(text, 0, len(text), [name])] == [name]
+
+
+@pytest.mark.parametrize("text", ["“It is late,” said ", "“It is late,” said Anna."])
+def test_empty_name_is_nobodys(text: str) -> None:
+    found = [said for *_, said in speakers(text, 0, len(text), ["", " ", "Anna"])]
+    assert found == ["Anna" if "Anna" in text else ""]
+
+
 SAID = st.sampled_from(["It is late,", "Is it late?", "Come here!", "No, not now,", "Wait…"])
 LAST = st.sampled_from(["It is late.", "Is it late?", "Come here!"])
 NAME = st.sampled_from(NAMES[:3])

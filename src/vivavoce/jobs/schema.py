@@ -10,7 +10,8 @@ import sqlite3
 from pathlib import Path
 from typing import Final
 
-from vivavoce.errors import SettingsError
+from vivavoce.errors import DiskFull, SettingsError
+from vivavoce.files import stamp_of
 
 MIGRATIONS: Final = (
     """
@@ -71,3 +72,10 @@ def migrate(connection: sqlite3.Connection, path: Path) -> None:
             connection.execute(statement)
     connection.execute(f"PRAGMA user_version = {len(MIGRATIONS)}")
     connection.execute("COMMIT")
+
+
+def check_place(path: Path, file: int) -> None:
+    """Raise `DiskFull` if the file of that number is gone, which connections would still write."""
+    stamp = stamp_of(path)
+    if stamp is None or stamp[0] != file:
+        raise DiskFull(f"{str(path)!r} was removed or replaced: start vivavoce again")

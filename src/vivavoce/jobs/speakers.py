@@ -46,6 +46,7 @@ def speakers(
     text: str, start: int, end: int, names: Sequence[str]
 ) -> Iterator[tuple[int, int, str]]:
     """Yield start and end of each quote between two places, and its speaker of `names`, or ""."""
+    names = [name for name in names if name.strip()]
     if not names:
         yield from ((*quote.span(), "") for quote in QUOTE.finditer(text, start, end))
         return
@@ -65,10 +66,15 @@ def speakers(
         lead = text[max(edge, quote.start() - _BEFORE_CHARS) : quote.start()]
         if found := before.search(lead):
             claims[at].add(_named(found))
-    canonical = {name.casefold(): name for name in names}
     for quote, claimed in zip(quotes, claims, strict=True):
-        yield *quote.span(), canonical[claimed.pop()] if len(claimed) == 1 else ""
+        said = claimed.pop() if len(claimed) == 1 else ""
+        yield *quote.span(), next((name for name in names if _folded(name) == said), "")
 
 
 def _named(found: re.Match[str]) -> str:
-    return (found[1] or found[2]).casefold()
+    return _folded(found[1] or found[2])
+
+
+def _folded(name: str) -> str:
+    """Return a name as `re.IGNORECASE` compares it, to which all letters i are one."""
+    return name.replace("İ", "i").replace("ı", "i").casefold()

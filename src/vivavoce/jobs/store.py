@@ -1,7 +1,6 @@
 """Keep jobs, chapters, sentences and takes in SQLite. Every method blocks.
 
-- Each call has a connection of its own, so that any thread may make it. Connections stay open for
-  later calls.
+- Each call, from any thread, has a connection of its own, which later calls use again.
 - What is committed survives a kill of the process, and all but the latest a power cut.
 """
 
@@ -17,14 +16,13 @@ from typing import Any, Final, Self
 
 from vivavoce.errors import DiskFull, SettingsError
 from vivavoce.jobs.outbox import worded
-from vivavoce.jobs.schema import migrate
+from vivavoce.jobs.schema import check_place, migrate
 
 FILE_NAME: Final = "jobs.db"
 BUSY_S: Final = 30.0  # a commit of another process takes milliseconds, a checkpoint perhaps seconds
 _DISK: Final = {
     sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN,
 }  # fmt: skip
-
 _REMEDY: Final = "make room there, or choose a data_dir that can be written"
 _FIND: Final = "SELECT id, fingerprint FROM jobs WHERE owner = ? AND idempotency_key = ?"
 _ANEW: Final = "take = take + 1, basis = '', key = '', problem = '', outlier = ''"
@@ -55,6 +53,7 @@ class Store:
             folder.mkdir(mode=0o700, parents=True, exist_ok=True)
             first = self._connect()
             migrate(first, self._path)
+            self._file = self._path.stat().st_ino
             self._idle.put(first)
 
     def close(self) -> None:
@@ -74,6 +73,7 @@ class Store:
     def _connection(self) -> Iterator[sqlite3.Connection]:
         """Yield a connection that no other thread has. One that fails is closed."""
         with translated(self._path):
+            check_place(self._path, self._file)
             try:
                 connection = self._idle.get_nowait()
             except Empty:
