@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Final
 
 from vivavoce.errors import SettingsError
 from vivavoce.files import locked, replace_file
-from vivavoce.network.certificate import certificate_of
 
 if TYPE_CHECKING:
     from cryptography import x509
@@ -132,3 +131,40 @@ def _signed(key: "EllipticCurvePrivateKey") -> "x509.Certificate":
 
     mail = x509.ExtendedKeyUsage([ExtendedKeyUsageOID.EMAIL_PROTECTION])
     return certificate_of(key, _LIFETIME, mail, organization="vivavoce")
+
+
+def certificate_of(
+    key: "EllipticCurvePrivateKey",
+    lifetime: timedelta,
+    *extensions: "x509.ExtensionType",
+    organization: str = "",
+) -> "x509.Certificate":
+    """Return a certificate of `key` for digital signatures alone, which is no authority."""
+    from cryptography import x509
+    from cryptography.hazmat.primitives import hashes
+    from cryptography.x509.oid import NameOID
+
+    of = [x509.NameAttribute(NameOID.ORGANIZATION_NAME, organization)] if organization else []
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "vivavoce"), *of])
+    now = datetime.now(UTC)
+    identifier = x509.SubjectKeyIdentifier.from_public_key(key.public_key())
+    unused = (
+        "content_commitment", "key_encipherment", "data_encipherment", "key_agreement",
+        "key_cert_sign", "crl_sign", "encipher_only", "decipher_only",
+    )  # fmt: skip
+    usage = x509.KeyUsage(digital_signature=True, **dict.fromkeys(unused, False))
+    issuer = x509.AuthorityKeyIdentifier.from_issuer_subject_key_identifier(identifier)
+    made = (
+        x509.CertificateBuilder()
+        .subject_name(name)
+        .issuer_name(name)
+        .public_key(key.public_key())
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(now - timedelta(hours=1))  # a reader's or a headset's clock may be behind
+        .not_valid_after(now + lifetime)
+        .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
+        .add_extension(usage, critical=True)
+    )
+    for extension in (*extensions, identifier, issuer):
+        made = made.add_extension(extension, critical=False)
+    return made.sign(key, hashes.SHA256())
