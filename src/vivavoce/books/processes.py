@@ -15,7 +15,7 @@ from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from queue import SimpleQueue
+from queue import LifoQueue
 from typing import Any, Final, ParamSpec, TypeVar
 
 from vivavoce.errors import EngineFault
@@ -24,6 +24,7 @@ P = ParamSpec("P")
 T = TypeVar("T")
 
 NICENESS: Final = 10
+_SMALL_HEAP: Final = {"MALLOC_ARENA_MAX": "1", "MALLOC_TRIM_THRESHOLD_": "1048576"}  # of glibc
 _STOPS: Final = (signal.SIGINT, signal.SIGTERM)  # which systems send to all processes of a service
 
 
@@ -53,14 +54,15 @@ class Orphaned:
 
 
 class Processes(Executor):
-    """Up to `count` processes, each of which is started when it is first needed.
+    """Up to `count` processes, each of which is started when it is needed.
 
     Functions are at the top of a module. They, their arguments and their results are pickled.
     """
 
     def __init__(self, count: int) -> None:
         self._threads = ThreadPoolExecutor(count, "processes")
-        self._idle = SimpleQueue[subprocess.Popen[bytes] | None]()
+        # The latest first: what one process can do needs no other.
+        self._idle = LifoQueue[subprocess.Popen[bytes] | None]()
         self._started = list[subprocess.Popen[bytes]]()
         self._stopped = False
         for _ in range(count):
@@ -109,6 +111,7 @@ class Processes(Executor):
         if self._stopped:
             raise EOFError
         command, environment = module_process(__spec__.name)
+        environment |= _SMALL_HEAP
         mask = getattr(signal, "pthread_sigmask", None)  # which a new process begins with
         held = mask(signal.SIG_BLOCK, _STOPS) if mask else ()
         try:

@@ -87,7 +87,7 @@ class JobLimits:
     max_jobs: int = 100
     max_bytes: int = 20 * 10**9
     sentences_at_once: int = 4
-    writers: int = 1  # threads that encode a file
+    writers: int = 1  # processes that encode a file
 
 
 @dataclass(frozen=True, slots=True)

@@ -81,9 +81,9 @@ class Worker:
         self.changed()
 
     async def stopped(self, id: str) -> None:
-        """Wait until a run that was interrupted has ended."""
-        if (run := self._runs.get(id)) is not None:
-            await asyncio.wait([run])
+        """Wait until a run that was interrupted has ended, and its lock is free."""
+        while id in self._runs:
+            await _changed(self._event)
 
     def changed(self) -> None:
         """Wake up everyone who waits for a change."""
@@ -155,17 +155,19 @@ class Worker:
             return
         run = self._runs[id] = asyncio.create_task(self._run_now(id))
         try:
-            await asyncio.wait([run])
+            try:
+                await asyncio.wait([run])
+            finally:
+                run.cancel()
+                await asyncio.wait([run])
+                await in_thread(shutil.rmtree, self.folders(id).spare, True)  # which makes room
+                self._progress.pop(id, None)
+            if (outcome := _outcome(id, run)) is not None:
+                after, problem = outcome
+                await in_thread(store.move, id, ["running"], after, time.time(), problem)
         finally:
-            run.cancel()
-            await asyncio.wait([run])
-            await in_thread(shutil.rmtree, self.folders(id).spare, True)  # which makes room
             del self._runs[id]
-            self._progress.pop(id, None)
-        if (outcome := _outcome(id, run)) is not None:
-            after, problem = outcome
-            await in_thread(store.move, id, ["running"], after, time.time(), problem)
-        self.changed()
+            self.changed()
 
     async def _run_now(self, id: str) -> None:
         def tell(progress: Progress) -> None:
