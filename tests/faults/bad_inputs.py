@@ -61,6 +61,9 @@ def _openai(**fields: object) -> bytes:
     return _post(json.dumps({"input": "Hello.", "voice": "sine", **fields}), OPENAI)
 
 
+_PART = b'--x\r\nContent-Disposition: form-data; name="a"\r\n\r\n\r\n'
+
+
 def _upload(form: bytes) -> bytes:
     return _post(form, "/v1/audio/voices", Content_Type="multipart/form-data; boundary=x")
 
@@ -238,7 +241,8 @@ UPLOADS = (
         "ref_audio",
     ),
     BadInput("upload whose form breaks off", _upload(b"--x\r\nContent-Dis"), 400, "breaks off"),
-    BadInput("upload of a hundred parts", _upload(b"--x\r\n\r\n\r\n" * 100 + b"--x--"), 400, "64"),
+    BadInput("upload of a hundred parts", _upload(_PART * 100 + b"--x--"), 400, "64"),
+    BadInput("upload of a part without a head", _upload(b"--x\r\n\r\n\r\n--x--"), 400, "head"),
     BadInput("upload without fields", _upload(b"--x--"), 400, "name"),
     BadInput("upload that is nothing", _upload(b""), 400, "breaks off"),
 )

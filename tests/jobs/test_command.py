@@ -85,7 +85,17 @@ def test_dry_run_plans_the_chosen_chapters(run: Run) -> None:
     assert code == 0
     assert "The rain" in output
     assert "The lamp" not in output
+    assert "time to make it: not known before the first book" in output
     assert not Path("data").exists()
+
+
+def test_dry_run_knows_the_speed_of_the_last_book(run: Run) -> None:
+    assert run("book", "book.md", "-o", "book.flac")[0] == 0
+    speed = float(Path("data/jobs/speed.txt").read_text())
+    code, output = run("book", "book.md", "--dry-run")
+    assert (code, f"at the last book's {speed:.0f} × real time" in output) == (0, True)
+    Path("data/jobs/speed.txt").write_text("half")  # of a write that was interrupted
+    assert "not known" in run("book", "book.md", "--dry-run")[1]
 
 
 def test_a_stop_tells_that_the_same_command_goes_on(run: Run) -> None:

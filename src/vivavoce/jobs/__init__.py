@@ -21,6 +21,7 @@ from vivavoce.jobs.job import (
     Unspoken,
 )
 from vivavoce.jobs.jobs import FOLDER, Jobs
+from vivavoce.jobs.worker import last_speed
 
 __all__ = [
     "ACTIONS",
@@ -43,4 +44,5 @@ __all__ = [
     "SentenceState",
     "Stage",
     "Unspoken",
+    "last_speed",
 ]

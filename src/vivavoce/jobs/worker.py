@@ -3,6 +3,7 @@
 import asyncio
 import errno
 import logging
+import math
 import shutil
 import time
 from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable
@@ -20,6 +21,7 @@ from vivavoce.jobs.views import job_of, progress_of
 
 log = logging.getLogger(__name__)
 
+SPEED_NAME: Final = "speed.txt"
 WATCH_S: Final = 2.0  # until a change of another process is seen
 STATES: Final[tuple[JobState, ...]] = get_args(JobState)
 WAITING: Final[tuple[JobState, ...]] = ("queued", "running")  # which may have been interrupted
@@ -40,7 +42,8 @@ class Worker:
         self._progress: dict[str, Progress] = {}
         self._event = asyncio.Event()  # another one after each change
         self._closed = False
-        self.real_time = 0.0  # seconds of speech made in a second by the last run, 0: unknown
+        # Seconds of speech made in a second by the last run, 0: unknown.
+        self.real_time = last_speed(folder) or 0.0
 
     async def store(self) -> Store:
         """Return the database, which is opened when it is first needed."""
@@ -165,6 +168,7 @@ class Worker:
             if (outcome := _outcome(id, run)) is not None:
                 after, problem = outcome
                 await in_thread(store.move, id, ["running"], after, time.time(), problem)
+            await in_thread(_keep_speed, self._folder, self.real_time)
         finally:
             del self._runs[id]
             self.changed()
@@ -176,6 +180,21 @@ class Worker:
             self.changed()
 
         await (await self._open_run(id, tell)).run()
+
+
+def last_speed(folder: Path) -> float | None:
+    """Return the seconds of speech that the last run in `folder` made in a second, if known."""
+    try:
+        speed = float((folder / SPEED_NAME).read_text("ascii"))
+    except (OSError, ValueError):
+        return None
+    return speed if 0 < speed < math.inf else None
+
+
+def _keep_speed(folder: Path, speed: float) -> None:
+    if speed:
+        with suppress(OSError):  # it is for a prediction
+            (folder / SPEED_NAME).write_text(f"{speed:.2f}", "ascii")
 
 
 async def _changed(event: asyncio.Event) -> None:

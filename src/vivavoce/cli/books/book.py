@@ -97,7 +97,7 @@ def book(
         formats=tuple(targets),
     )
     if dry_run:
-        _show_plan(data, file.name, options)
+        _show_plan(data, file.name, options, settings.data_dir)
         return
     begun_s = time.monotonic()
     job: Job | JobEntry
@@ -271,14 +271,15 @@ def _choices(spoken: list[str], left_out: list[str]) -> "Choices":
     return Choices(**{**dict.fromkeys(spoken, True), **dict.fromkeys(left_out, False)})
 
 
-def _show_plan(data: bytes, name: str, options: "JobOptions") -> None:
-    """Print the chapters, their lengths, and what is left out."""
+def _show_plan(data: bytes, name: str, options: "JobOptions", data_dir: Path) -> None:
+    """Print the chapters, their lengths, the time to make them, and what is left out."""
     from rich.console import Console
     from rich.table import Table
     from rich.text import Text
 
     from vivavoce.books.plan import plan_book
     from vivavoce.books.read import read_book
+    from vivavoce.jobs import FOLDER, last_speed
     from vivavoce.jobs.script import write_script
 
     book = read_book(data, name, options.choices)
@@ -291,6 +292,11 @@ def _show_plan(data: bytes, name: str, options: "JobOptions") -> None:
     console = Console()
     console.print(table)
     console.print(f"{plan.title}: {_hours(plan.audio_s)}, in {plan.language}", markup=False)
+    if speed := last_speed(data_dir / FOLDER):
+        making = f"about {_hours(plan.making_s(speed))}, at the last book's {speed:.0f} × real time"
+    else:
+        making = "not known before the first book"
+    console.print(f"time to make it: {making}", markup=False)
     narrator = options.cast.narrator or options.voice or "the narrator"
     voices = dict.fromkeys(line.voice or narrator for line in script.lines)
     console.print(f"voices: {', '.join(voices)}", markup=False)
