@@ -150,15 +150,7 @@ class RecordFolder(Generic[R]):
             self.update(self._load(id))
         self._replace(id, NEXT, self._written(record))
         folder = self.path / record.id
-        try:
-            (self.path / id).rename(folder)
-        except FileNotFoundError as error:
-            raise _unknown(id) from error
-        except OSError as error:
-            raise DiskFull(
-                f"cannot rename {str(self.path / id)!r} ({error.strerror}): make it writable"
-            ) from error
-        sync_folder(self.path)
+        self._rename(id, folder, "rename")
         with suppress(OSError):  # `_load` finds the record in `next.json` as well
             (folder / NEXT).replace(folder / self._file)
             sync_folder(folder)
@@ -200,15 +192,7 @@ class RecordFolder(Generic[R]):
     def remove(self, id: str) -> None:
         """Remove a record. Raises `UnknownVoice` or `UnknownConsent`, and `DiskFull`."""
         gone = self.path / f".gone-{uuid4().hex}"
-        try:
-            (self.path / id).rename(gone)
-        except FileNotFoundError as error:
-            raise _unknown(id) from error
-        except OSError as error:
-            raise DiskFull(
-                f"cannot remove {str(self.path / id)!r} ({error.strerror}): make it writable"
-            ) from error
-        sync_folder(self.path)
+        self._rename(id, gone, "remove")
         shutil.rmtree(gone, ignore_errors=True)
 
     def recording(self, id: str) -> bytes:
@@ -288,6 +272,18 @@ class RecordFolder(Generic[R]):
         finally:
             with suppress(OSError):
                 new.unlink(missing_ok=True)
+
+    def _rename(self, id: str, folder: Path, what: str) -> None:
+        """Rename the folder of a record. `what` says in an error what that is for."""
+        try:
+            (self.path / id).rename(folder)
+        except FileNotFoundError as error:
+            raise _unknown(id) from error
+        except OSError as error:
+            raise DiskFull(
+                f"cannot {what} {str(self.path / id)!r} ({error.strerror}): make it writable"
+            ) from error
+        sync_folder(self.path)
 
     def _entries(self) -> dict[str, "os.DirEntry[str]"]:
         with os.scandir(self.path) as entries:
